@@ -1,0 +1,1 @@
+"""The ground floor: what runs on a device, or defines one."""

@@ -1,0 +1,1 @@
+"""Microcontrollers: the firmware, its boards and the emulators that run it."""

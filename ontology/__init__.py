@@ -1,0 +1,1 @@
+"""Meaning: the catalogue of devices, models, rounds and deployments."""

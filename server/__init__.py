@@ -1,0 +1,1 @@
+"""The top floor: tasks, strategies, rounds, export and the command line."""

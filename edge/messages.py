@@ -1,0 +1,345 @@
+"""The messages between server and devices, as frozen dataclasses; the only place that knows them.
+
+Each is one CBOR map: `v` (schema version), `message` (its name), and its fields by name.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.schema import Check, Digest, Floats, Indices, Matrix, Name, Result, check_for
+from edge.wire import MessageError, dumps, loads
+
+__all__ = [
+    "VERSION",
+    "Ack",
+    "Command",
+    "CommandKind",
+    "Decline",
+    "Message",
+    "MessageError",
+    "Offer",
+    "Plan",
+    "State",
+    "Update",
+    "decode_update",
+]
+
+VERSION = 1
+"""Schema version that every message carries; another one is refused."""
+
+CommandKind = Literal["deploy", "predict", "evaluate", "rollback"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """Fields with a check each; equal where the bytes are equal."""
+
+    def to_map(self) -> dict[str, Any]:
+        """The fields by name, each checked."""
+        checks = _checks(type(self))
+        return {name: _checked(type(self), name, checks[name], getattr(self, name))
+                for name in checks}  # fmt: skip
+
+    @classmethod
+    def from_map(cls, found: Any) -> Self:
+        """Build from a decoded map that has exactly the fields of this class.
+
+        Raises:
+            MessageError: a field is missing, unknown or of another type.
+        """
+        checks = _checks(cls)
+        if not isinstance(found, dict) or found.keys() != checks.keys():
+            keys = found.keys() if isinstance(found, dict) else set()
+            missing, extra = sorted(checks.keys() - keys), sorted(keys - checks.keys())
+            raise MessageError(f"{cls.__name__}: fields missing {missing}, unknown {extra}"[:300])
+        return cls(**{name: _checked(cls, name, checks[name], found[name]) for name in checks})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._bytes() == other._bytes()
+
+    def __hash__(self) -> int:
+        return hash(self._bytes())
+
+    def _bytes(self) -> bytes:
+        return dumps(_plain(self.to_map()))
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.to_map() if isinstance(value, _Record) else value
+            for key, value in found.items()}  # fmt: skip
+
+
+_known: dict[Any, dict[str, Check]] = {}
+
+
+def _checks(cls: type[_Record]) -> dict[str, Check]:
+    if cls not in _known:
+        hints = get_type_hints(cls, include_extras=True)
+        _known[cls] = {part.name: _check(hints[part.name]) for part in fields(cls)}
+    return _known[cls]
+
+
+def _check(annotation: Any) -> Check:
+    if isinstance(annotation, type) and issubclass(annotation, _Record):
+        record: type[_Record] = annotation
+        return lambda value: value if isinstance(value, record) else record.from_map(value)
+    return check_for(annotation)
+
+
+def _checked(cls: type[_Record], name: str, check: Check, value: Any) -> Any:
+    try:
+        return check(value)
+    except MessageError as error:
+        raise MessageError(f"{cls.__name__}.{name}: {error.message}.") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Message(_Record):
+    """One payload on the wire."""
+
+    message: ClassVar[str] = ""
+
+    def encode(self) -> bytes:
+        """The canonical CBOR bytes; equal messages give equal bytes.
+
+        Raises:
+            MessageError: a field holds what its type does not allow.
+        """
+        return dumps({"v": VERSION, "message": self.message, **_plain(self.to_map())})
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read the bytes of one message of this class.
+
+        Raises:
+            MessageError: anything is wrong with them; nothing else is raised.
+        """
+        return cls.from_map(_body(data, cls.message)[1])
+
+
+def _body(data: bytes, *allowed: str) -> tuple[str, dict[str, Any]]:
+    """Check version and name; give the name and the map of fields."""
+    found = loads(data)
+    if not isinstance(found, dict):
+        raise MessageError("a message is a map of fields, another value came.")
+    version, name = found.pop("v", None), found.pop("message", None)
+    if type(version) is not int or version != VERSION:
+        raise MessageError(
+            f"schema version {str(version)[:40]} came, {VERSION} is spoken here.",
+            hint="the same tinyfleet version on both sides",
+        )
+    if not isinstance(name, str) or name not in allowed:
+        raise MessageError(f"message {str(name)[:40]!r} came where {' or '.join(allowed)} may.")
+    return name, found
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(_Record):
+    """How a device trains in a round.
+
+    Args:
+        strategy: name of the server's strategy, for the record.
+        rate: learning rate of the device's SGD.
+        samples: how many samples to learn (in each epoch).
+        epochs: passes over them; from 2 on the sensor is rewound between passes.
+        train_layers: train the last so many layers; 0 trains all.
+        standardise: standardise inputs with running statistics, which stay on the device.
+        top_p: share of the delta's entries to send, largest first; 1 sends all.
+    """
+
+    strategy: str
+    rate: float
+    samples: int
+    epochs: int = 1
+    train_layers: int = 0
+    standardise: bool = False
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Offer(Message):
+    """A round that the devices of its cohort may take part in.
+
+    Args:
+        run: which run.
+        round: its number in the run.
+        base: SHA-256 of the artefact to start from.
+        cohort: the devices that are asked.
+        plan: how to train.
+        deadline: Unix time, seconds, after which the coordinator may close the round.
+        id: correlation id, repeated in the answers.
+    """
+
+    message: ClassVar[str] = "offer"
+
+    run: Name
+    round: int
+    base: Digest
+    cohort: tuple[Name, ...]
+    plan: Plan
+    deadline: float
+    id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Update(Message):
+    """What a device learnt in a round.
+
+    Args:
+        device: who.
+        run: which run.
+        round: its number in the run.
+        base: SHA-256 of the artefact it started from.
+        id: the offer's id.
+        delta: float32 [n], trained minus base parameters; [m] values where `indices` is given.
+        indices: uint32 [m], strictly increasing: which entries `delta` holds; None: all.
+        samples: how many samples were learnt.
+        loss_first: loss of the first sample, before its step.
+        loss_mean: mean of the losses, each before its step.
+        loss_last: loss of the last sample, before its step.
+        meters: what was measured, by name with unit (`seconds`, `instructions`, ...).
+    """
+
+    message: ClassVar[str] = "update"
+
+    device: Name
+    run: Name
+    round: int
+    base: Digest
+    id: str
+    delta: Floats
+    indices: Indices | None
+    samples: int
+    loss_first: float
+    loss_mean: float
+    loss_last: float
+    meters: dict[str, float] = field(default_factory=dict)
+
+    def dense(self, n: int) -> NDArray[np.float32]:
+        """The delta in full length.
+
+        Args:
+            n: number of parameters.
+
+        Returns:
+            float32 [n]; entries that were not sent are 0.
+
+        Raises:
+            MessageError: the delta does not belong to `n` parameters.
+        """
+        if self.indices is None:
+            if self.delta.shape != (n,):
+                raise MessageError(f"a delta of {self.delta.size} values came, {n} are needed.")
+            return self.delta
+        if self.indices.shape != self.delta.shape:
+            raise MessageError(f"{self.indices.size} indices came for {self.delta.size} values.")
+        if self.indices.size and int(self.indices[-1]) >= n:
+            raise MessageError(f"index {self.indices[-1]} came, there are {n} parameters.")
+        full = np.zeros(n, np.float32)
+        full[self.indices] = self.delta
+        return full
+
+
+@dataclass(frozen=True, eq=False)
+class Decline(Message):
+    """Why a device gives no update in a round.
+
+    Args:
+        device: who.
+        run: which run.
+        round: its number in the run.
+        base: SHA-256 of the artefact offered.
+        id: the offer's id.
+        reason: one line for people.
+        needed: bytes needed, where memory is the reason, else 0.
+        available: bytes there, where memory is the reason, else 0.
+    """
+
+    message: ClassVar[str] = "decline"
+
+    device: Name
+    run: Name
+    round: int
+    base: Digest
+    id: str
+    reason: str
+    needed: int = 0
+    available: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Command(Message):
+    """What a device is asked to do outside rounds.
+
+    Args:
+        kind: `deploy` (needs `base`), `predict` (`x`), `evaluate` (`samples`) or `rollback`.
+        id: correlation id; the same id is done once and answered again.
+        base: SHA-256 of the artefact to deploy.
+        x: float32 [n, n_in] inputs to predict.
+        samples: how many own samples to evaluate on.
+    """
+
+    message: ClassVar[str] = "command"
+
+    kind: CommandKind
+    id: str
+    base: Digest | None = None
+    x: Matrix | None = None
+    samples: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ack(Message):
+    """The outcome of a command.
+
+    Args:
+        device: who.
+        id: the command's id.
+        kind: the command's kind.
+        ok: whether it was done.
+        reason: one line for people where it was not; else empty.
+        result: named outcomes.
+        y: float32 [n, n_out] outputs of a prediction.
+    """
+
+    message: ClassVar[str] = "ack"
+
+    device: Name
+    id: str
+    kind: CommandKind
+    ok: bool
+    reason: str = ""
+    result: Result = field(default_factory=dict)
+    y: Matrix | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State(Message):
+    """Whether a device is there, and what it runs.
+
+    Args:
+        device: who.
+        status: `online`, or `offline` (also as its last will).
+        running: SHA-256 of the active artefact; None: none yet.
+        time: Unix time, seconds; in a last will, when the connection was made.
+    """
+
+    message: ClassVar[str] = "state"
+
+    device: Name
+    status: Literal["online", "offline"]
+    running: Digest | None
+    time: float
+
+
+def decode_update(data: bytes) -> Update | Decline:
+    """Read what comes on an `update` topic.
+
+    Raises:
+        MessageError: it is neither an update nor a decline.
+    """
+    name, found = _body(data, Update.message, Decline.message)
+    return Update.from_map(found) if name == Update.message else Decline.from_map(found)

@@ -1,0 +1,40 @@
+"""The two outside lines of a device: its serial link and its sensor."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Sensor", "SerialPort"]
+
+
+class SerialPort(Protocol):
+    """A byte link to one board: an emulated UART, or a real one through pyserial."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Send bytes; returns when they are handed over."""
+
+    def read(self, timeout: float, /) -> bytes:
+        """Give the bytes that have come, waiting at most `timeout` seconds for the first.
+
+        Returns:
+            At least one byte, or `b""` if nothing came in time.
+        """
+
+    def close(self) -> None:
+        """Give the line back; a second call does nothing."""
+
+
+class Sensor(Protocol):
+    """Where a device's own samples come from; they never leave the device."""
+
+    def next_sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Take one sample.
+
+        Returns:
+            x: float32 [n_in].
+            target: float32 [1] with a class index (cross-entropy), or float32 [n_out] (MSE).
+        """
+
+    def rewind(self) -> None:
+        """Start the current task's samples again from the first one."""

@@ -1,0 +1,57 @@
+"""The root of the command tree, and how a command ends."""
+
+import sys
+
+import click
+import typer
+
+from edge.errors import ExitCode, TinyfleetError
+from server.cli import broker, catalog, demo, doctor, edge, federation, simulator
+
+EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a package or program is
+missing, 4 no broker answers, 5 does not fit the device, 6 broken or unsupported model file,
+7 bad query, 130 interrupted."""
+
+app = typer.Typer(
+    help=f"""Fleets of tiny machines that keep learning.
+
+    Start here: tinyfleet demo
+
+    {EXIT_CODES}""",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.add_typer(broker.app, name="broker")
+app.add_typer(federation.app, name="server")
+app.add_typer(edge.app, name="edge")
+app.add_typer(simulator.app, name="sim")
+app.add_typer(catalog.app, name="catalog")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code (see `edge.errors.ExitCode`)."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name="tinyfleet", standalone_mode=False)
+    except TinyfleetError as error:
+        typer.echo(f"tinyfleet: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"  Try: {error.hint}", err=True)
+        return int(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return int(ExitCode.USAGE)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        typer.echo("tinyfleet: interrupted", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return int(ExitCode.FAILED)
+    return result if isinstance(result, int) else int(ExitCode.OK)

@@ -1,0 +1,94 @@
+"""`tinyfleet edge`: the agent of a Linux device, and the gateway for boards on a serial line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.errors import UsageError
+from server.cli.options import (
+    DEFAULT_BROKER,
+    Broker,
+    CaFile,
+    CertFile,
+    KeyFile,
+    Password,
+    Site,
+    Username,
+    broker_options,
+)
+
+if TYPE_CHECKING:
+    from edge.ports import Sensor
+
+app = typer.Typer(help="Agents: what runs on a device or beside it.", no_args_is_help=True)
+
+State = Annotated[Path, typer.Option("--state", help="Folder that keeps the model in use.")]
+
+
+@app.command()
+def run(
+    device: Annotated[str, typer.Option("--id", help="Name of this device.")],
+    samples: Annotated[
+        str, typer.Option(help="FILE.npz with x and y, '-' for JSON lines, or task:NAME:CLIENT.")
+    ],
+    state: State = Path("tinyfleet-state"),
+    broker: Broker = DEFAULT_BROKER,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> None:
+    """Run the agent of this Linux device until Ctrl-C.
+
+    Example: tinyfleet edge run --id gateway-1 --samples samples.npz
+    """
+    from edge.agent import run_agent
+
+    sensor = _sensor(samples)
+    options = broker_options(broker, ca, cert, key, username, password)
+    run_agent(options, site=site, device=device, sensor=sensor, state=state)
+
+
+@app.command()
+def gateway(
+    port: Annotated[
+        list[str], typer.Option(help="NAME=PORT, such as mcu-1=/dev/ttyACM0; repeat for more.")
+    ],
+    broker: Broker = DEFAULT_BROKER,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> None:
+    """Connect boards on serial ports to MQTT until Ctrl-C.
+
+    Example: tinyfleet edge gateway --port mcu-1=/dev/ttyACM0
+    """
+    from edge.gateway import run_gateway
+
+    ports = {}
+    for entry in port:
+        name, separator, path = entry.partition("=")
+        if not (name and separator and path):
+            raise UsageError(f"--port {entry!r} is not NAME=PORT.", hint="mcu-1=/dev/ttyACM0")
+        ports[name] = path
+    options = broker_options(broker, ca, cert, key, username, password)
+    run_gateway(options, site=site, ports=ports)
+
+
+def _sensor(source: str) -> "Sensor":
+    if source.startswith("task:"):
+        from server.emulated import task_sensor
+
+        name, _, client = source.removeprefix("task:").partition(":")
+        if not client.isdigit():
+            raise UsageError(f"{source!r} is not task:NAME:CLIENT.", hint="task:characters:6")
+        return task_sensor(name, client=int(client))
+    from edge.sources import open_source
+
+    return open_source(source)

@@ -1,0 +1,69 @@
+"""Options that several commands share, and small helpers to print."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from edge.mqtt import BrokerOptions
+
+DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
+DEFAULT_CATALOG = Path("catalog")
+
+Broker = Annotated[
+    str, typer.Option("--broker", envvar="TINYFLEET_BROKER", help="mqtt://HOST:PORT or mqtts://.")
+]
+Site = Annotated[
+    str, typer.Option("--site", envvar="TINYFLEET_SITE", help="Name of the fleet in topics.")
+]
+CaFile = Annotated[Path | None, typer.Option("--ca", help="CA certificate (PEM) of the broker.")]
+CertFile = Annotated[Path | None, typer.Option("--cert", help="Client certificate (PEM).")]
+KeyFile = Annotated[Path | None, typer.Option("--key", help="Key of the client certificate (PEM).")]
+Username = Annotated[
+    str | None, typer.Option("--username", envvar="TINYFLEET_USERNAME", help="Broker user.")
+]
+Password = Annotated[
+    str | None,
+    typer.Option("--password", envvar="TINYFLEET_PASSWORD", help="Better: the variable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+CatalogPath = Annotated[
+    Path,
+    typer.Option("--catalog", envvar="TINYFLEET_CATALOG", help="Folder of the catalogue."),
+]
+
+
+def broker_options(
+    url: str,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    username: str | None,
+    password: str | None,
+) -> "BrokerOptions":
+    """Gather the connection flags of a command line."""
+    from edge.mqtt import BrokerOptions
+
+    return BrokerOptions(
+        url=url,
+        ca=str(ca) if ca else None,
+        cert=str(cert) if cert else None,
+        key=str(key) if key else None,
+        username=username,
+        password=password,
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, indented, keys in their order."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_table(header: list[str], rows: list[list[Any]]) -> None:
+    """Print rows under a header, each column as wide as its widest cell."""
+    cells = [header, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())

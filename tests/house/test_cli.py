@@ -1,0 +1,79 @@
+"""Every command has help with an example; errors are one clear line and a documented code."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
+
+from edge.errors import ExitCode
+from server.cli.app import EXIT_CODES, app, main
+
+
+def commands(
+    command: click.Command | None = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    command = command or typer.main.get_command(app)
+    children = getattr(command, "commands", {})
+    if not children:
+        yield path, command
+    for name, child in children.items():
+        yield from commands(child, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda v: str(v)[:40])
+def test_every_command_has_help_with_an_example(
+    path: tuple[str, ...], command: click.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*path, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Example: tinyfleet {' '.join(path)}" in " ".join(shown.split())
+    for option in command.params:
+        assert getattr(option, "help", None), f"{path}: {option.name} has no help"
+
+
+def test_exit_codes_are_in_the_help() -> None:
+    for code in ExitCode:
+        assert f"{int(code)} " in EXIT_CODES
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from server.cli.app import main; main(['--help']);"
+        "heavy = {'numpy', 'torch', 'onnx', 'rdflib', 'pyoxigraph', 'paho', 'matplotlib', 'rich'};"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("server simulate --task nonsense", ExitCode.USAGE, "nonsense"),
+        ("server simulate --strategy nonsense", ExitCode.USAGE, "nonsense"),
+        ("sim deploy /nowhere.tflite", ExitCode.USAGE, "/nowhere.tflite"),
+        ("server run --broker mqtt://127.0.0.1:9", ExitCode.NO_BROKER, "127.0.0.1:9"),
+        ("server status /nowhere", ExitCode.USAGE, "/nowhere"),
+        ("nonsense", ExitCode.USAGE, "nonsense"),
+    ],
+)
+def test_an_error_is_one_clear_line(
+    line: str, code: ExitCode, said: str, capsys: pytest.CaptureFixture[str], tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert main(line.split()) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_doctor_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {"numpy", "mosquitto", "unicorn"} <= {check["name"] for check in report["checks"]}

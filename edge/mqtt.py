@@ -1,0 +1,270 @@
+"""Connect to an MQTT broker given as a URL: TLS, client certificate, user and password."""
+
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge import sockets
+from edge.errors import BrokerUnreachable, UsageError
+
+__all__ = ["BrokerOptions", "Will", "close", "connect"]
+
+START_BROKER = "tinyfleet broker start"
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_CLOSED = -1
+_TRY_OLDER = (_CLOSED, 132)
+_REFUSED_LOGIN = (134, 135)
+
+Connected = Callable[[paho.Client], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerOptions:
+    """Where the broker is and how to be let in.
+
+    Args:
+        url: `mqtt://host:port` or `mqtts://host:port` (TLS); user and password may stand in it.
+        ca: PEM file of the authority to trust; None: the system's.
+        cert: PEM file of the client certificate.
+        key: PEM file of its key; None: it is in `cert`.
+        username: user to log in as.
+        password: the user's password.
+        insecure: with `mqtts://`, take any certificate (tests only).
+        timeout: seconds to wait for the first connection.
+        keepalive: seconds between signs of life.
+
+    Raises:
+        UsageError: the URL is not one of the two forms, or a file is not there.
+    """
+
+    url: str = "mqtt://127.0.0.1:1883"
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    username: str | None = None
+    password: str | None = None
+    insecure: bool = False
+    timeout: float = 10.0
+    keepalive: int = 30
+
+    def __post_init__(self) -> None:
+        """Check the URL and the files before anything is tried."""
+        try:
+            parts = urlsplit(self.url)
+            known = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+        except ValueError:
+            known = None
+        if not known or parts.path not in ("", "/"):
+            raise UsageError(
+                f"the broker URL {self.url!r} is not mqtt://host:port or mqtts://host:port.",
+                hint="mqtt://127.0.0.1:1883",
+            )
+        for what, path in (("CA", self.ca), ("certificate", self.cert), ("key", self.key)):
+            if path is not None and not path.is_file():
+                raise UsageError(f"the {what} file {str(path)!r} is not there.")
+            if path is not None and not self.tls:
+                raise UsageError(
+                    f"a {what} file needs TLS, and {self.url!r} is without.", hint="mqtts://"
+                )
+
+    @property
+    def host(self) -> str:
+        """Name or address of the broker."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """TCP port; 1883 or, with TLS, 8883 where the URL has none."""
+        parts = urlsplit(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+    @property
+    def address(self) -> str:
+        """The URL without user and password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{urlsplit(self.url).scheme}://{host}:{self.port}"
+
+    @property
+    def login(self) -> tuple[str | None, str | None]:
+        """User and password; what is given apart goes before what stands in the URL."""
+        parts = urlsplit(self.url)
+        named = [
+            None if part is None else unquote(part) for part in (parts.username, parts.password)
+        ]
+        return self.username or named[0], self.password or named[1]
+
+
+@dataclass(frozen=True)
+class Will:
+    """What the broker publishes, retained, when the connection is lost."""
+
+    topic: str
+    payload: bytes
+
+
+def connect(
+    options: BrokerOptions,
+    *,
+    client_id: str = "",
+    will: Will | None = None,
+    on_connect: Connected | None = None,
+    on_message: Callable[[paho.MQTTMessage], None] | None = None,
+) -> paho.Client:
+    """Connect and keep connected, in a background thread.
+
+    MQTT 5 is tried first, then 3.1.1. A lost connection is made again with growing pauses.
+
+    Args:
+        options: where and how.
+        client_id: unique at the broker; empty: a random one.
+        will: last will.
+        on_connect: called in the background thread after every connect, the first one included:
+            subscribe and announce there, since sessions are clean.
+        on_message: called in the background thread; it must not block.
+
+    Returns:
+        The client; `close` it in the end.
+
+    Raises:
+        BrokerUnreachable: no broker answers, or it refuses.
+    """
+    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
+        attempt = _Attempt(options, version, client_id, will, on_connect, on_message)
+        refusal = attempt.run()
+        if refusal is None:
+            return attempt.client
+        if refusal not in _TRY_OLDER:
+            break
+    raise _refused(options, refusal)
+
+
+def close(client: paho.Client) -> None:
+    """Say goodbye to the broker and end the background thread."""
+    client.disconnect()
+    client.loop_stop()
+
+
+class _Attempt:
+    """One client in one protocol version, up to its first connection."""
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        version: MQTTProtocolVersion,
+        client_id: str,
+        will: Will | None,
+        on_connect: Connected | None,
+        on_message: Callable[[paho.MQTTMessage], None] | None,
+    ) -> None:
+        self.options = options
+        self.version = version
+        self.announce = on_connect
+        self.settled = threading.Event()
+        self.refusal: int | None = _CLOSED
+        self.client = _client(options, version, client_id)
+        if will is not None:
+            self.client.will_set(will.topic, will.payload, qos=1, retain=True)
+        if on_message is not None:
+            receive = on_message
+            self.client.on_message = lambda client, data, message: receive(message)
+        self.client.on_connect = self._connected
+        self.client.on_disconnect = self._disconnected
+
+    def run(self) -> int | None:
+        """Connect; gives None, or the reason code of the broker's refusal."""
+        options = self.options
+        try:
+            self.client.connect(options.host, options.port, options.keepalive)
+        except (OSError, ValueError) as error:
+            raise _unreachable(options, error) from error
+        self.client.loop_start()
+        answered = self.settled.wait(options.timeout)
+        if self.refusal is None and answered:
+            self.client.on_disconnect = None
+            return None
+        self.client.on_connect = self.client.on_disconnect = None
+        close(self.client)
+        if not answered:
+            raise BrokerUnreachable(
+                f"{options.address} took the connection but did not answer in "
+                f"{options.timeout:g} s.",
+                hint="whether that port is an MQTT broker's",
+            )
+        return self.refusal
+
+    def _connected(self, client: paho.Client, data: Any, flags: Any, code: Any, *_: Any) -> None:
+        if code.is_failure:
+            self.refusal = int(code.value)
+        else:
+            self.refusal = None
+            if self.announce is not None:
+                self.announce(client)
+        self.settled.set()
+
+    def _disconnected(self, *_: Any) -> None:
+        self.settled.set()
+
+
+def _client(options: BrokerOptions, version: MQTTProtocolVersion, client_id: str) -> paho.Client:
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version)
+    client.connect_timeout = options.timeout
+    client.on_socket_open = lambda client, data, sock: sockets.no_delay(sock)
+    client.reconnect_delay_set(min_delay=1, max_delay=30)
+    client.max_inflight_messages_set(100)
+    client.suppress_exceptions = False
+    user, password = options.login
+    if user is not None:
+        client.username_pw_set(user, password)
+    if options.tls:
+        client.tls_set_context(_tls(options))
+    return client
+
+
+def _tls(options: BrokerOptions) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.ca)
+        if options.cert is not None:
+            context.load_cert_chain(options.cert, options.key)
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(
+            f"the CA, certificate or key could not be read: {error}.", hint="PEM files"
+        ) from error
+    if options.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _unreachable(options: BrokerOptions, error: Exception) -> BrokerUnreachable:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why, hint = f"its certificate is not trusted ({error.verify_message})", "--ca FILE"
+    elif isinstance(error, ssl.SSLError):
+        why, hint = f"TLS failed ({error.reason})", "mqtt:// or mqtts://, whichever it speaks"
+    else:
+        why, hint = str(error), START_BROKER
+    return BrokerUnreachable(f"no MQTT broker at {options.address}: {why}.", hint=hint)
+
+
+def _refused(options: BrokerOptions, code: int | None) -> BrokerUnreachable:
+    if code in _REFUSED_LOGIN:
+        return BrokerUnreachable(
+            f"the broker at {options.address} refuses this user or password.",
+            hint="--username and --password",
+        )
+    why = "closed the connection" if code == _CLOSED else f"refused with reason code {code}"
+    return BrokerUnreachable(
+        f"the broker at {options.address} {why}.",
+        hint="--cert and --key, or the broker's log",
+    )

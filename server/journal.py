@@ -1,0 +1,335 @@
+"""The journal of runs: a SQLite file from which every round can be resumed and replayed.
+
+Each call is one transaction that is on disk when it returns (WAL, synchronous=FULL), so a
+process killed at any point loses nothing that was acknowledged.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from edge.errors import UsageError
+from edge.messages import Plan
+from server.strategies.base import Contribution
+
+__all__ = ["VERSION", "Journal", "RoundRow", "RunRow", "UpdateRow"]
+
+VERSION = 1
+"""Schema version, kept in the file's user_version."""
+
+RunStatus = Literal["running", "stopped", "done", "failed"]
+RoundStatus = Literal["open", "closed", "failed"]
+
+_SCHEMA = """
+CREATE TABLE runs (run TEXT PRIMARY KEY, config TEXT NOT NULL, base TEXT NOT NULL,
+    status TEXT NOT NULL, started REAL NOT NULL, ended REAL) STRICT;
+CREATE TABLE rounds (run TEXT NOT NULL REFERENCES runs, round INTEGER NOT NULL,
+    status TEXT NOT NULL, base TEXT NOT NULL, result TEXT, plan TEXT NOT NULL,
+    cohort TEXT NOT NULL, outer_rate REAL NOT NULL, started REAL NOT NULL, ended REAL,
+    metrics TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (run, round)) STRICT;
+CREATE TABLE updates (id INTEGER PRIMARY KEY, run TEXT NOT NULL, round INTEGER NOT NULL,
+    device TEXT NOT NULL, accepted INTEGER NOT NULL, reason TEXT NOT NULL,
+    samples INTEGER NOT NULL, loss_first REAL, loss_mean REAL, loss_last REAL,
+    bytes INTEGER NOT NULL, meters TEXT NOT NULL, delta BLOB, time REAL NOT NULL,
+    FOREIGN KEY (run, round) REFERENCES rounds) STRICT;
+CREATE UNIQUE INDEX one_accepted ON updates (run, round, device) WHERE accepted;
+CREATE INDEX updates_of_round ON updates (run, round);
+CREATE TABLE checkpoints (sha256 TEXT PRIMARY KEY, artifact BLOB NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run; `base` is the digest it started from, `config` whatever its starter needs."""
+
+    run: str
+    config: dict[str, Any]
+    base: str
+    status: RunStatus
+    started: float
+    ended: float | None
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One round; `result` is None while it is open, and `base` where it failed."""
+
+    run: str
+    round: int
+    status: RoundStatus
+    base: str
+    result: str | None
+    plan: Plan
+    cohort: tuple[str, ...]
+    outer_rate: float
+    started: float
+    ended: float | None
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class UpdateRow:
+    """One answer of a device: accepted, or rejected or declined with its reason."""
+
+    run: str
+    round: int
+    device: str
+    accepted: bool
+    reason: str
+    samples: int = 0
+    loss_first: float | None = None
+    loss_mean: float | None = None
+    loss_last: float | None = None
+    bytes: int = 0
+    meters: Mapping[str, float] | None = None
+    time: float = 0.0
+
+
+class Journal:
+    """The journal, as a context manager.
+
+    Args:
+        path: SQLite file, made if absent; `:memory:` for one that is not kept.
+
+    Raises:
+        UsageError: the file is not a journal, or one of another version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open or make the file."""
+        self.path = path
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise UsageError(
+                f"{path} cannot be opened: {error}.", hint="a folder that exists"
+            ) from error
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise UsageError(
+                f"{path} is not a journal: {error}.", hint="runs/<id>/journal.db"
+            ) from error
+        except UsageError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA foreign_keys=ON")
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={VERSION}")
+            elif version != VERSION:
+                raise UsageError(
+                    f"{self.path} is a journal of version {version}, {VERSION} is read here.",
+                    hint="the tinyfleet version that wrote it",
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # What happens, in order.
+
+    def begin_run(
+        self, run: str, config: Mapping[str, Any], *, base: str, artifact: bytes, time: float
+    ) -> None:
+        """Enter a new run and the artefact it starts from.
+
+        Raises:
+            UsageError: the run is there already.
+        """
+        if any(row.run == run for row in self.runs()):
+            raise UsageError(
+                f"run {run!r} is in {self.path} already.", hint="resume, or another id"
+            )
+        with self._transaction():
+            self._keep(base, artifact)
+            self._db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, 'running', ?, NULL)",
+                (run, json.dumps(config, sort_keys=True), base, time),
+            )
+
+    def set_status(self, run: str, status: RunStatus, *, time: float | None = None) -> None:
+        """Note that a run goes on (`running`), was stopped, is done or has failed."""
+        with self._transaction():
+            self._db.execute("UPDATE runs SET status=?, ended=? WHERE run=?", (status, time, run))
+
+    def open_round(self, row: RoundRow) -> None:
+        """Enter a round before it is offered."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO rounds VALUES (?,?,'open',?,NULL,?,?,?,?,NULL,'{}')",
+                (row.run, row.round, row.base, json.dumps(row.plan.to_map(), sort_keys=True),
+                 json.dumps(row.cohort), row.outer_rate, row.started),
+            )  # fmt: skip
+
+    def add_update(self, row: UpdateRow, delta: np.ndarray[Any, Any] | None = None) -> None:
+        """Enter an answer; `delta` is the float32 [n] of an accepted one."""
+        blob = None if delta is None else np.ascontiguousarray(delta, "<f4").tobytes()
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
+                 row.loss_first, row.loss_mean, row.loss_last, row.bytes,
+                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time),
+            )  # fmt: skip
+
+    def close_round(
+        self,
+        run: str,
+        round: int,
+        *,
+        result: str,
+        artifact: bytes,
+        metrics: Mapping[str, float],
+        time: float,
+        failed: bool = False,
+    ) -> None:
+        """Enter the end of a round together with its checkpoint."""
+        with self._transaction():
+            self._keep(result, artifact)
+            self._db.execute(
+                "UPDATE rounds SET status=?, result=?, metrics=?, ended=? WHERE run=? AND round=?",
+                ("failed" if failed else "closed", result, json.dumps(dict(metrics)), time, run,
+                 round),
+            )  # fmt: skip
+
+    def _keep(self, sha256: str, artifact: bytes) -> None:
+        self._db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?)", (sha256, artifact))
+
+    # What was.
+
+    def run(self, run: str) -> RunRow:
+        """One run.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
+        if row is None:
+            names = ", ".join(entry.run for entry in self.runs()) or "none yet"
+            raise UsageError(f"no run {run!r} in {self.path}.", hint=f"one of: {names}")
+        return RunRow(**{**dict(row), "config": json.loads(row["config"])})
+
+    def runs(self) -> list[RunRow]:
+        """All runs, oldest first."""
+        rows = self._db.execute("SELECT run FROM runs ORDER BY started, run").fetchall()
+        return [self.run(row["run"]) for row in rows]
+
+    def rounds(self, run: str) -> list[RoundRow]:
+        """The rounds of a run in order."""
+        rows = self._db.execute("SELECT * FROM rounds WHERE run=? ORDER BY round", (run,))
+        return [_round(row) for row in rows]
+
+    def updates(self, run: str, round: int | None = None) -> list[UpdateRow]:
+        """The answers of a run, or of one round of it, in the order they came."""
+        rows = self._db.execute(
+            "SELECT run, round, device, accepted, reason, samples, loss_first, loss_mean,"
+            " loss_last, bytes, meters, time FROM updates"
+            " WHERE run=?1 AND (?2 IS NULL OR round=?2) ORDER BY id",
+            (run, round),
+        )
+        return [
+            UpdateRow(**{**dict(row), "accepted": bool(row["accepted"]),
+                         "meters": json.loads(row["meters"])})
+            for row in rows
+        ]  # fmt: skip
+
+    def contributions(self, run: str, round: int) -> list[Contribution]:
+        """The accepted updates of a round, by device name."""
+        rows = self._db.execute(
+            "SELECT device, delta, samples FROM updates WHERE run=? AND round=? AND accepted"
+            " ORDER BY device",
+            (run, round),
+        )
+        return [
+            Contribution(row["device"], np.frombuffer(row["delta"], "<f4"), row["samples"])
+            for row in rows
+        ]
+
+    def rejected(self, run: str) -> list[UpdateRow]:
+        """Every answer that was not accepted, each with its reason."""
+        return [row for row in self.updates(run) if not row.accepted]
+
+    def curve(self, run: str, metric: str) -> list[tuple[int, float]]:
+        """The learning curve: (round, value) wherever a round has that metric."""
+        return [
+            (row.round, row.metrics[metric]) for row in self.rounds(run) if metric in row.metrics
+        ]
+
+    def contributors(self, run: str) -> dict[str, tuple[int, int]]:
+        """For each device: rounds it contributed to, and samples it learnt in them."""
+        rows = self._db.execute(
+            "SELECT device, COUNT(*) AS n, SUM(samples) AS samples FROM updates"
+            " WHERE run=? AND accepted GROUP BY device ORDER BY device",
+            (run,),
+        )
+        return {row["device"]: (row["n"], row["samples"]) for row in rows}
+
+    def artifact(self, sha256: str) -> bytes:
+        """A checkpoint's artefact.
+
+        Raises:
+            UsageError: there is none with that digest.
+        """
+        row = self._db.execute(
+            "SELECT artifact FROM checkpoints WHERE sha256=?", (sha256,)
+        ).fetchone()
+        if row is None:
+            raise UsageError(f"no checkpoint {sha256[:80]} in {self.path}.")
+        return bytes(row["artifact"])
+
+    def current(self, run: str) -> str:
+        """Digest of the newest model of a run."""
+        ended = [row.result for row in self.rounds(run) if row.result is not None]
+        return ended[-1] if ended else self.run(run).base
+
+
+def _round(row: sqlite3.Row) -> RoundRow:
+    found = dict(row)
+    return RoundRow(
+        **{
+            **found,
+            "plan": Plan.from_map(json.loads(row["plan"])),
+            "cohort": tuple(json.loads(row["cohort"])),
+            "metrics": json.loads(row["metrics"]),
+        }
+    )

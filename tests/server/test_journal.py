@@ -1,0 +1,122 @@
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import UsageError
+from edge.messages import Plan
+from server.journal import Journal, RoundRow, UpdateRow
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = Plan("reptile", 0.01, 8, epochs=3)
+
+
+def a_round(number=1, run="r"):
+    return RoundRow(run, number, "open", "b" * 64, None, PLAN, ("a", "z"), 0.5, 1.5, None, {})
+
+
+def begun(path=":memory:"):
+    journal = Journal(path)
+    journal.begin_run("r", {"seed": 3}, base="b" * 64, artifact=b"base", time=1.0)
+    return journal
+
+
+def test_what_was_entered_is_read_again(tmp_path):
+    delta = np.random.default_rng(0).normal(size=9).astype(np.float32)
+    with begun(tmp_path / "j.db") as journal:
+        journal.open_round(a_round())
+        journal.add_update(
+            UpdateRow("r", 1, "z", True, "", 8, 2.0, 1.5, 1.0, 99, {"seconds": 0.5}, 2.0), delta
+        )
+        journal.add_update(UpdateRow("r", 1, "a", False, "not finite"))
+        journal.close_round(
+            "r", 1, result="c" * 64, artifact=b"next", metrics={"mse": 0.25}, time=3.0
+        )
+    with Journal(tmp_path / "j.db") as journal:
+        (row,) = journal.rounds("r")
+        assert (row.status, row.plan, row.cohort) == ("closed", PLAN, ("a", "z"))
+        assert journal.run("r").config == {"seed": 3}
+        (kept,) = journal.contributions("r", 1)
+        assert kept.device == "z" and kept.delta.tobytes() == delta.tobytes()
+        assert [u.device for u in journal.updates("r")] == ["z", "a"]
+        assert journal.updates("r", 1)[0].meters == {"seconds": 0.5}
+        assert [(u.device, u.reason) for u in journal.rejected("r")] == [("a", "not finite")]
+        assert journal.contributors("r") == {"z": (1, 8)}
+        assert journal.curve("r", "mse") == [(1, 0.25)]
+        assert journal.artifact(journal.current("r")) == b"next"
+
+
+def test_a_device_counts_once_a_round():
+    journal = begun()
+    journal.open_round(a_round())
+    journal.add_update(UpdateRow("r", 1, "a", True, ""), np.zeros(2, np.float32))
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.add_update(UpdateRow("r", 1, "a", True, ""), np.zeros(2, np.float32))
+    journal.add_update(UpdateRow("r", 1, "a", False, "duplicate"))
+    assert len(journal.updates("r", 1)) == 2
+
+
+def test_errors_say_what_is_there(tmp_path):
+    with begun() as journal:
+        with pytest.raises(UsageError, match="one of: r"):
+            journal.run("q")
+        with pytest.raises(UsageError, match="already"):
+            journal.begin_run("r", {}, base="b" * 64, artifact=b"", time=0.0)
+        with pytest.raises(UsageError, match="no checkpoint"):
+            journal.artifact("f" * 64)
+    (tmp_path / "text.db").write_text("no database, but long enough to be looked at" * 20)
+    with pytest.raises(UsageError, match="not a journal"):
+        Journal(tmp_path / "text.db")
+    other = sqlite3.connect(tmp_path / "v9.db")
+    other.execute("PRAGMA user_version=9")
+    other.close()
+    with pytest.raises(UsageError, match="version 9"):
+        Journal(tmp_path / "v9.db")
+
+
+WRITER = """
+import sys
+import numpy as np
+from server.journal import Journal, RoundRow, UpdateRow
+from edge.messages import Plan
+journal = Journal(sys.argv[1])
+if not journal.runs():
+    journal.begin_run("r", {}, base="b" * 64, artifact=b"x", time=0.0)
+done = len(journal.rounds("r"))
+for n in range(done + 1, 100000):
+    journal.open_round(RoundRow("r", n, "open", "b" * 64, None, Plan("p", 0.1, 1), ("a",), 1.0,
+                                0.0, None, {}))
+    print("open", n, flush=True)
+    journal.add_update(UpdateRow("r", n, "a", True, ""), np.full(500, n, np.float32))
+    print("update", n, flush=True)
+    journal.close_round("r", n, result=f"{n:064x}", artifact=b"a" * 3000, metrics={}, time=1.0)
+    print("close", n, flush=True)
+"""
+
+
+def test_kill_9_loses_no_acknowledged_row(tmp_path):
+    path, acknowledged = tmp_path / "j.db", []
+    for lines in (7, 23, 38):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert writer.stdout is not None
+        acknowledged += [writer.stdout.readline().split() for _ in range(lines)]
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += [line.split() for line in writer.stdout if line.endswith("\n")]
+        writer.wait()
+        with Journal(path) as journal:
+            rounds = {row.round: row for row in journal.rounds("r")}
+            for what, n in acknowledged:
+                number = int(n)
+                assert number in rounds
+                if what == "update":
+                    assert journal.contributions("r", number)[0].delta[0] == number
+                if what == "close":
+                    assert rounds[number].status == "closed"
+                    assert journal.artifact(f"{number:064x}") == b"a" * 3000
+    assert len(acknowledged) >= 68

@@ -1,0 +1,303 @@
+"""The catalogue: what is known of devices, models, rounds and deployments, as one graph."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from edge.errors import UsageError
+from ontology import gate, resolve
+from ontology.describe import thing_description, thing_triples
+from ontology.describe.federation import (
+    DeploymentFacts,
+    RoundFacts,
+    deployment_iri,
+    deployment_triples,
+    result_triples,
+    round_triples,
+)
+from ontology.describe.model import ModelFacts, Origin, model_triples
+from ontology.named import get_query
+from ontology.namespaces import PROV, TF, device_iri, model_iri, round_iri
+from ontology.results import Result
+from ontology.store import MEMORY, OxigraphStore, Store
+from ontology.terms import Iri, Term, Triple, literal, moment
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_ONLINE, _SINCE, _RUNNING = Iri(TF + "online"), Iri(TF + "statusSince"), Iri(TF + "running")
+_STATUS = {_ONLINE, _SINCE, _RUNNING}
+_ORIGINS = ("wasDerivedFrom", "wasRevisionOf", "wasGeneratedBy")
+_KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric"}
+
+
+class Catalog:
+    """Facts in, SPARQL answers out. Calls may come from several threads; one owner at a time.
+
+    Args:
+        store: where the triples are kept.
+
+    >>> with Catalog.open() as catalog:
+    ...     catalog.set_status("urn:tinyfleet:lab:nano-1", True)
+    ...     catalog.query("SELECT ?device { ?device tf:online true }").rows
+    True
+    (('urn:tinyfleet:lab:nano-1',),)
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: str | Path = MEMORY) -> Self:
+        """Open the catalogue in a folder, made where missing; `:memory:` keeps nothing.
+
+        Raises:
+            MissingExtra: pyoxigraph is not installed.
+            CatalogBusy: another process owns it.
+        """
+        return cls(OxigraphStore(path))
+
+    def close(self) -> None:
+        """Let another process own it."""
+        with self._lock:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def put_thing(self, description: Mapping[str, Any]) -> Iri:
+        """Describe a device by its Thing Description; what was described before is replaced.
+
+        The status stays as it was, unless the description says what the device runs.
+
+        Returns:
+            The device's IRI.
+
+        Raises:
+            UsageError: the description is not a Thing Description 1.1.
+        """
+        new = thing_triples(description)
+        device = new[0].subject
+        stated = {triple.predicate for triple in new if triple.subject == device}
+        with self._lock:
+            old = [t for t in self._about(device) if t.predicate not in _STATUS - stated]
+            self.store.replace(old, new)
+        return device
+
+    def get_thing(self, device: str) -> dict[str, Any]:
+        """The Thing Description of a device, given by IRI or name.
+
+        Raises:
+            UsageError: it is not in the catalogue.
+        """
+        iri = resolve.device(self.store, device)
+        transient = {_ONLINE, _SINCE}
+        return thing_description(iri, (t for t in self._about(iri) if t.predicate not in transient))
+
+    def set_status(
+        self, device: str, online: bool, running: str | None = None, *, at: float | None = None
+    ) -> bool:
+        """Note that a device came or went, or runs another model.
+
+        Args:
+            device: IRI or name.
+            online: whether it is connected.
+            running: SHA-256 of what it runs. None means nothing for a device that is online, and
+                unchanged for one that is not: a last will does not know.
+            at: seconds since 1970; None: now.
+
+        Returns:
+            Whether anything changed; only then is something written.
+        """
+        with self._lock:
+            iri = resolve.device(self.store, device)
+            old = [t for p in sorted(_STATUS) for t in self.store.match(iri, p)]
+            new = [Triple(iri, _ONLINE, literal(online))]
+            if running:
+                new.append(Triple(iri, _RUNNING, Iri(model_iri(running))))
+            elif not online:
+                new += [t for t in old if t.predicate == _RUNNING]
+            if set(new) == {t for t in old if t.predicate != _SINCE}:
+                return False
+            new.append(Triple(iri, _SINCE, moment(time.time() if at is None else at)))
+            self.store.replace(old, new)
+            return True
+
+    def put_model(
+        self,
+        artifact: "Artifact | ModelFacts",
+        *,
+        name: str,
+        task: str | None = None,
+        derived_from: str | None = None,
+        run: str | None = None,
+        round: int | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> Iri:
+        """Describe a model file.
+
+        Facts about the file and its name are replaced; origins and metrics add to those known.
+
+        Args:
+            artifact: the file, or facts about it.
+            name: title for people; versions of one model share it.
+            task: name of the task it is for.
+            derived_from: SHA-256 of the model it was made from.
+            run: the run that made it; with `round`, this is a new version of `derived_from`,
+                without, a conversion of it.
+            round: the round in that run.
+            metrics: measured figures by name; those that are not finite are left out.
+
+        Returns:
+            The model's IRI, `urn:sha256:…`.
+        """
+        facts = artifact if isinstance(artifact, ModelFacts) else ModelFacts.of(artifact)
+        made_by = round_iri(run, round) if run is not None and round is not None else None
+        origin = Origin(
+            name=name,
+            task=task,
+            derived_from=derived_from,
+            round_iri=made_by,
+            metrics=metrics or {},
+        )
+        new = model_triples(facts, origin)
+        model, measured = new[0].subject, {t.subject for t in new}
+        with self._lock:
+            old = [
+                t
+                for t in self._about(model)
+                if t.predicate not in _KEPT
+                and ("#metric/" not in t.subject or t.subject in measured)
+            ]
+            self.store.replace(old, new)
+        return model
+
+    def record_round(self, facts: RoundFacts) -> Iri:
+        """Note a finished round, who contributed, and the version it made.
+
+        Devices may be given by IRI or name; one that is not in the catalogue is noted as
+        `urn:tinyfleet:unknown:<name>`.
+        """
+        with self._lock:
+            this = Iri(round_iri(facts.run, facts.round))
+            old = list(self._about(this))
+            self.store.replace(old, round_triples(facts, self._device) + result_triples(facts))
+        return this
+
+    def record_deployment(self, facts: DeploymentFacts) -> Iri:
+        """Note a try to deploy; where it succeeded, the device runs that model from now on."""
+        with self._lock:
+            device = Iri(self._device(facts.device))
+            old: list[Triple] = []
+            new = deployment_triples(facts, device)
+            if facts.ok:
+                old = list(self.store.match(device, _RUNNING))
+                new.append(Triple(device, _RUNNING, Iri(model_iri(facts.model))))
+            self.store.replace(old, new)
+        return Iri(deployment_iri(facts, device))
+
+    def _device(self, name: str) -> str:
+        try:
+            return resolve.device(self.store, name)
+        except UsageError:
+            return device_iri("unknown", name)
+
+    def _about(self, subject: Iri) -> Iterator[Triple]:
+        """The facts of a thing and of all nodes below it."""
+        waiting, seen = [subject], {subject}
+        while waiting:
+            for triple in self.store.match(waiting.pop()):
+                yield triple
+                inner = triple.object
+                if isinstance(inner, Iri) and inner not in seen and _below(inner, subject):
+                    seen.add(inner)
+                    waiting.append(inner)
+
+    def query(self, text: str, /, *, max_rows: int = gate.MAX_ROWS, **params: object) -> Result:
+        """Answer a named query, or a SPARQL text; the usual prefixes need no declaration.
+
+        Args:
+            text: a name such as `models-for-device`, or SELECT, ASK, CONSTRUCT or DESCRIBE.
+            max_rows: more rows than this are an error, never a cut answer.
+            params: values for a named query's parameters; nothing in them is read as SPARQL.
+
+        Raises:
+            UsageError: no such query, device or model; missing or unknown parameters.
+            QueryError: the text is malformed, changes things, reaches out, or has too many rows.
+        """
+        if _NAME.fullmatch(text.strip()):
+            text = self._named(text.strip(), params)
+        elif params:
+            raise UsageError(
+                f"a SPARQL text has no parameters, this came with {', '.join(params)}.",
+                hint="the name of a query",
+            )
+        gate.check(text)
+        try:
+            return self.store.query(text, max_rows)
+        except SyntaxError as error:
+            raise gate.syntax_error(text, error) from None
+
+    def _named(self, name: str, params: Mapping[str, object]) -> str:
+        """The text of a named query with its parameters bound."""
+        query = get_query(name)
+        query.check(set(params))
+        kinds = {parameter.name: parameter.kind for parameter in query.parameters}
+        return gate.bind(query.text, {key: self._bind(kinds[key], params[key]) for key in kinds})
+
+    def _bind(self, kind: str, value: object) -> Term:
+        if kind == "device":
+            return resolve.device(self.store, str(value))
+        if kind == "model":
+            return resolve.model(self.store, str(value))
+        if kind == "integer":
+            try:
+                return literal(int(str(value)))
+            except ValueError:
+                raise UsageError(f"{value!r} is not an integer.", hint="a number, 3") from None
+        return literal(str(value))
+
+    def ask(self, text: str, /) -> bool:
+        """Answer an ASK query; for SELECT, whether there is any row."""
+        result = self.query(text)
+        return bool(result.rows) if result.boolean is None else result.boolean
+
+    def construct(self, text: str, /) -> list[Triple]:
+        """The triples of a CONSTRUCT or DESCRIBE query.
+
+        Raises:
+            UsageError: the query is of another form.
+        """
+        result = self.query(text)
+        if result.columns != ("subject", "predicate", "object"):
+            raise UsageError("this query makes no triples.", hint="CONSTRUCT { … } WHERE { … }")
+        return [Triple(Iri(str(s)), Iri(str(p)), o) for s, p, o in result.rows if o is not None]
+
+    def facts(self, subject: str) -> dict[str, list[Term]]:
+        """What is stated of one thing, by property IRI."""
+        found: dict[str, list[Term]] = {}
+        for _, predicate, value in self.store.match(subject):
+            found.setdefault(predicate, []).append(value)
+        return found
+
+    def dump(self) -> str:
+        """Everything, as sorted N-Triples."""
+        return self.store.dump()
+
+
+def _below(inner: str, subject: str) -> bool:
+    return inner.startswith((f"{subject}#", f"{subject}:sensor:"))

@@ -1,0 +1,165 @@
+"""A model file as flat facts: what it is, what it needs, where it comes from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import TinyfleetError
+from ontology.describe.metrics import metric_triples
+from ontology.namespaces import DCAT, DCT, NNET, PROV, RDF, RDFS, SPDX, TF, XSD, model_iri
+from ontology.terms import Iri, Literal, Triple, literal
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
+
+LEARNER = "tinylearn"
+"""Name of the runtime on the devices."""
+TYPE = Iri(RDF + "type")
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One dense layer: widths in elements, and its activation."""
+
+    inputs: int
+    outputs: int
+    activation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What is known of a model file; None and empty mean unknown, and are not written.
+
+    Args:
+        sha256: 64 hexadecimal digits.
+        size: bytes of the file, which is also the flash it takes.
+        data_type: `float32` or `int8`, of input and output.
+        operators: names of the operators used.
+        layers: dense layers in order.
+        parameters: trainable numbers.
+        macs: multiply-accumulates of one forward pass.
+        inference_bytes: RAM to predict.
+        training_bytes: RAM to train every layer.
+        runtimes: names of the runtimes known to execute it.
+    """
+
+    sha256: str
+    size: int
+    data_type: str | None = None
+    operators: tuple[str, ...] = ()
+    layers: tuple[LayerFacts, ...] = ()
+    parameters: int | None = None
+    macs: int | None = None
+    inference_bytes: int | None = None
+    training_bytes: int | None = None
+    runtimes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, artifact: "Artifact") -> "ModelFacts":
+        """Measure a file; a foreign one that the learner cannot run gives fewer facts."""
+        known = _learner_facts(artifact)
+        return cls(
+            sha256=artifact.sha256,
+            size=artifact.size,
+            data_type=artifact.dtype,
+            operators=tuple(sorted({operator.name for operator in artifact.operators})),
+            macs=artifact.macs or None,
+            **known,
+        )
+
+
+def _learner_facts(artifact: "Artifact") -> dict[str, Any]:
+    """What only a model that the learner runs has: layers and memory."""
+    from edge.budget import requirement
+
+    try:
+        layers, needs = artifact.spec.layers, requirement(artifact)
+    except TinyfleetError:
+        return {}
+    return {
+        "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation) for x in layers),
+        "parameters": needs.parameters or None,
+        "inference_bytes": needs.ram_infer,
+        "training_bytes": needs.ram_train or None,
+        "runtimes": (LEARNER,),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model comes from.
+
+    Args:
+        name: title for people; shared by the versions of one model.
+        task: name of the task it is for.
+        derived_from: SHA-256 of the model it was made from.
+        round_iri: the round that made it; without one, a derived model is a conversion.
+        metrics: measured figures by name.
+    """
+
+    name: str
+    task: str | None = None
+    derived_from: str | None = None
+    round_iri: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def model_triples(facts: ModelFacts, origin: Origin) -> list[Triple]:
+    """Describe one model; its IRI is `urn:sha256:<digest>`."""
+    model = Iri(model_iri(facts.sha256))
+    triples = [Triple(model, TYPE, Iri(kind)) for kind in _KINDS]
+    triples += [Triple(model, Iri(RDFS + "label"), literal(origin.name))]
+    triples += [Triple(model, Iri(DCT + "title"), literal(origin.name))]
+    triples += _checksum(model, facts.sha256)
+    flat = {
+        DCAT + "byteSize": facts.size,
+        TF + "dataType": facts.data_type,
+        TF + "parameterCount": facts.parameters,
+        NNET + "hasMultiplyAccumulateOps": facts.macs,
+        TF + "inferenceBytes": facts.inference_bytes,
+        TF + "trainingBytes": facts.training_bytes,
+        TF + "task": origin.task,
+    }
+    triples += [Triple(model, Iri(p), literal(v)) for p, v in flat.items() if v is not None]
+    triples += [Triple(model, Iri(TF + "operator"), literal(name)) for name in facts.operators]
+    triples += [Triple(model, Iri(TF + "runtime"), literal(name)) for name in facts.runtimes]
+    triples += _layers(model, facts.layers)
+    triples += _derivation(model, facts.sha256, origin)
+    triples += metric_triples(model, origin.metrics)
+    return triples
+
+
+_KINDS = (TF + "Model", NNET + "NeuralNetwork", DCAT + "Distribution", PROV + "Entity")
+
+
+def _checksum(model: Iri, digest: str) -> list[Triple]:
+    node = Iri(model + "#checksum")
+    return [
+        Triple(model, Iri(SPDX + "checksum"), node),
+        Triple(node, TYPE, Iri(SPDX + "Checksum")),
+        Triple(node, Iri(SPDX + "algorithm"), Iri(SPDX + "checksumAlgorithm_sha256")),
+        Triple(node, Iri(SPDX + "checksumValue"), Literal(digest.lower(), XSD + "hexBinary")),
+    ]
+
+
+def _layers(model: Iri, layers: tuple[LayerFacts, ...]) -> Iterator[Triple]:
+    for index, layer in enumerate(layers):
+        node = Iri(f"{model}#layer/{index}")
+        yield Triple(model, Iri(TF + "layer"), node)
+        yield Triple(node, TYPE, Iri(NNET + "Layer"))
+        yield Triple(node, Iri(NNET + "hasIndex"), literal(index))
+        yield Triple(node, Iri(NNET + "hasType"), Iri(NNET + "FullyConnected"))
+        yield Triple(node, Iri(TF + "inputWidth"), literal(layer.inputs))
+        yield Triple(node, Iri(TF + "outputWidth"), literal(layer.outputs))
+        yield Triple(node, Iri(TF + "activation"), literal(layer.activation))
+
+
+def _derivation(model: Iri, digest: str, origin: Origin) -> Iterator[Triple]:
+    """A round makes a new version; anything else (export, quantisation) a conversion."""
+    if origin.round_iri:
+        yield Triple(model, Iri(PROV + "wasGeneratedBy"), Iri(origin.round_iri))
+    if origin.derived_from and origin.derived_from.lower() != digest.lower():
+        base = Iri(model_iri(origin.derived_from))
+        how = PROV + "wasRevisionOf" if origin.round_iri else TF + "convertedFrom"
+        yield Triple(model, Iri(how), base)
+        yield Triple(model, Iri(PROV + "wasDerivedFrom"), base)

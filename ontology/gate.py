@@ -1,0 +1,120 @@
+"""What stands between a stranger's SPARQL and the engine: read-only, and no network.
+
+The engine would follow SERVICE and LOAD to any address; FROM could name local files in others.
+"""
+
+import re
+from collections.abc import Mapping
+
+from edge.errors import QueryError
+from ontology.terms import Term, written
+
+MAX_ROWS = 10_000
+MAX_BYTES = 64 * 1024
+
+_TOKEN = re.compile(
+    r"""
+    (?P<skip>\s+|\#[^\r\n]*)
+  | (?P<iri><[^<>"{}|^`\\\x00-\x20]*>)
+  | (?P<string>\"{3}(?:\"{0,2}(?:[^"\\]|\\.))*\"{3}|'{3}(?:'{0,2}(?:[^'\\]|\\.))*'{3}
+      |"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*')
+  | (?P<name>[?$]\w+|@[A-Za-z-]+|[\w.-]*:(?:[\w.:%-]|\\[-_~.!$&'()*+,;=/?\#@%])*)
+  | (?P<word>[A-Za-z_]\w*)
+  | (?P<escape>\\)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_UPDATES = {"INSERT", "DELETE", "CLEAR", "DROP", "CREATE", "COPY", "MOVE", "ADD", "LOAD", "WITH"}
+_REFUSED = {
+    "SERVICE": "SERVICE would send the query to another server",
+    "FROM": "FROM would read another source; the catalogue is one graph",
+} | {word: f"{word} would change the catalogue; queries only read" for word in _UPDATES}
+_AT = re.compile(r"error at (\d+):(\d+): ?(.*)", re.DOTALL)
+
+
+def check(text: str) -> None:
+    """Let a query pass that reads and stays here.
+
+    Raises:
+        QueryError: it is too long, empty, changes things, or reaches out.
+    """
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise QueryError(f"a query may have {MAX_BYTES} bytes, this has {len(text)} characters.")
+    words = 0
+    for token in _TOKEN.finditer(text):
+        words += token.lastgroup == "word"
+        if reason := _objection(str(token.lastgroup), token.group()):
+            raise _refusal(text, token.start(), reason)
+    if not words:
+        raise QueryError("the query is empty.", hint="SELECT * WHERE { ?s ?p ?o } LIMIT 10")
+
+
+def bind(text: str, bindings: Mapping[str, Term]) -> str:
+    """Put terms in the place of variables.
+
+    Whole variable tokens are exchanged for written terms, so that nothing in a value is read as
+    SPARQL; and any SPARQL 1.1 endpoint understands the outcome. A bound variable must not stand
+    in SELECT or BIND.
+    """
+    parts = []
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        bound = bindings.get(word[1:]) if word[0] in "?$" else None
+        parts.append(word if bound is None else written(bound))
+    return "".join(parts)
+
+
+def _objection(kind: str, token: str) -> str:
+    """Why a token may not pass; empty if it may.
+
+    The engine's parser needs no space around a keyword (`trueSERVICE<x>`, `SERVICE:x`) and reads
+    `<` as an operator where it can (`?a<'>'`), so such spellings are refused, not understood.
+    """
+    if kind == "escape":
+        return "a backslash may only stand in a string or a prefixed name"
+    if kind == "iri" and "'" in token:
+        return "an apostrophe in an IRI must be written %27"
+    if kind == "word":
+        pieces = [token.upper()]
+    elif kind == "name" and token[0] not in "?$@":
+        prefix, _, local = token.upper().partition(":")
+        pieces = [prefix, *local.split(".")[1:]]
+    else:
+        return ""
+    exact = _REFUSED.get(pieces[0], "") if kind == "word" else ""
+    hidden = (_REFUSED[word] for word in ("SERVICE", "FROM") if any(word in p for p in pieces))
+    return exact or next(hidden, "")
+
+
+def _refusal(text: str, at: int, reason: str) -> QueryError:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return QueryError(
+        f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
+        hint="SELECT, ASK, CONSTRUCT or DESCRIBE over the catalogue's own facts",
+    )
+
+
+def syntax_error(text: str, error: Exception) -> QueryError:
+    """An engine's complaint about a query, with the place shown."""
+    found = _AT.search(str(error))
+    if not found:
+        return QueryError(f"the query is malformed: {error}.", hint=_hint(str(error)))
+    line, column, reason = int(found[1]), int(found[2]), found[3].strip() or "unexpected text"
+    return QueryError(
+        f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
+        hint=_hint(reason),
+    )
+
+
+def _pointer(text: str, line: int, column: int) -> str:
+    lines = text.splitlines() or [""]
+    shown = lines[min(line, len(lines)) - 1].replace("\t", " ")
+    first = max(0, min(column, len(shown) + 1) - 60)
+    return f"  {shown[first : first + 76]}\n  {' ' * (column - 1 - first)}^"
+
+
+def _hint(reason: str) -> str:
+    if "prefix" in reason.lower():
+        return "a PREFIX line; tf:, td:, sosa:, prov:, dcat:, dct: and nnet: need none"
+    return "check the word before the mark; `tinyfleet catalog queries` lists queries that work"

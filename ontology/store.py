@@ -1,0 +1,171 @@
+"""The triple store: a Protocol, and Oxigraph embedded, in memory or on disk, behind it."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from edge.errors import MissingExtra, QueryError, TinyfleetError
+from ontology.namespaces import PREFIXES
+from ontology.results import Result, Row
+from ontology.terms import Iri, Literal, Term, Triple
+
+MEMORY = ":memory:"
+
+
+class CatalogBusy(TinyfleetError):
+    """Another process owns the catalogue."""
+
+
+class Store(Protocol):
+    """What the catalogue needs of a triple store. One writer; every change is one transaction."""
+
+    def replace(self, remove: Iterable[Triple], add: Iterable[Triple]) -> None:
+        """Take triples out and put others in, both or neither; durable when this returns."""
+
+    def match(
+        self, subject: str | None = None, predicate: str | None = None, value: Term | None = None
+    ) -> Iterator[Triple]:
+        """The triples with these parts; None matches anything."""
+
+    def query(self, text: str, max_rows: int) -> Result:
+        """Evaluate a SPARQL 1.1 query; SyntaxError where it is none."""
+
+    def dump(self) -> str:
+        """Everything, as sorted N-Triples."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class OxigraphStore:
+    """Oxigraph in this process.
+
+    Args:
+        path: folder of the catalogue, made where it is missing; `:memory:` keeps nothing.
+
+    Raises:
+        MissingExtra: pyoxigraph is not installed.
+        CatalogBusy: another process, or another object in this one, has the folder open.
+    """
+
+    def __init__(self, path: str | Path = MEMORY) -> None:
+        self._ox = _engine()
+        self.path = None if str(path) == MEMORY else Path(path)
+        self._store: Any = self._open()
+
+    def _open(self) -> Any:
+        if self.path is None:
+            return self._ox.Store()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            store = self._ox.Store(str(self.path / "store"))
+        except OSError as error:
+            raise _open_error(self.path, error) from None
+        owner = {"pid": os.getpid(), "command": Path(sys.argv[0]).name, "since": time.time()}
+        (self.path / "owner.json").write_text(json.dumps(owner))
+        return store
+
+    @property
+    def engine(self) -> Any:
+        """The open store."""
+        if self._store is None:
+            raise TinyfleetError("the catalogue is closed.", hint="open it again")
+        return self._store
+
+    def replace(self, remove: Iterable[Triple], add: Iterable[Triple]) -> None:
+        """Take triples out and put others in, in one transaction."""
+        old, new = set(remove), set(add)
+        parts = [("DELETE", old - new), ("INSERT", new - old)]
+        update = ";\n".join(
+            f"{verb} DATA {{\n{self._lines(triples)}\n}}" for verb, triples in parts if triples
+        )
+        if update:
+            self.engine.update(update)
+
+    def _lines(self, triples: Iterable[Triple]) -> str:
+        return "\n".join(f"{s} {p} {o} ." for s, p, o in (map(self._term, t) for t in triples))
+
+    def _term(self, term: Term) -> Any:
+        if isinstance(term, Literal):
+            if term.language:
+                return self._ox.Literal(term.text, language=term.language)
+            return self._ox.Literal(term.text, datatype=self._ox.NamedNode(term.datatype))
+        return self._ox.NamedNode(term)
+
+    def match(
+        self, subject: str | None = None, predicate: str | None = None, value: Term | None = None
+    ) -> Iterator[Triple]:
+        """The triples with these parts; None matches anything."""
+        node = self._ox.NamedNode
+        quads = self.engine.quads_for_pattern(
+            node(subject) if subject else None,
+            node(predicate) if predicate else None,
+            self._term(value) if value is not None else None,
+        )
+        for quad in quads:
+            found = (_plain(quad.subject), _plain(quad.predicate), _plain(quad.object))
+            yield Triple(Iri(str(found[0])), Iri(str(found[1])), found[2])
+
+    def query(self, text: str, max_rows: int) -> Result:
+        """Evaluate a query; more rows than `max_rows` are an error, never a cut answer."""
+        answer: Any = self.engine.query(text, prefixes=PREFIXES)
+        if isinstance(answer, self._ox.QueryBoolean):
+            return Result((), (), boolean=bool(answer))
+        if isinstance(answer, self._ox.QueryTriples):
+            names = ["subject", "predicate", "object"]
+        else:
+            names = [variable.value for variable in answer.variables]
+        rows: list[Row] = []
+        for row in answer:
+            if len(rows) == max_rows:
+                raise QueryError(
+                    f"the query has more than {max_rows} rows.", hint="LIMIT, or a narrower pattern"
+                )
+            rows.append(tuple(None if term is None else _plain(term) for term in row))
+        return Result(tuple(names), tuple(rows))
+
+    def dump(self) -> str:
+        """Everything, as sorted N-Triples."""
+        return "".join(sorted(f"{quad.triple} .\n" for quad in self.engine))
+
+    def close(self) -> None:
+        """Release the lock; closing twice is fine."""
+        if self._store is not None and self.path is not None:
+            (self.path / "owner.json").unlink(missing_ok=True)
+        self._store = None
+
+
+def _engine() -> Any:
+    try:
+        import pyoxigraph
+    except ImportError:
+        raise MissingExtra(
+            "the catalogue needs pyoxigraph, which is not installed.",
+            hint="pip install 'tinyfleet[catalog]'",
+        ) from None
+    return pyoxigraph
+
+
+def _plain(term: Any) -> Term:
+    """An engine's term as ours; blank nodes become `_:` IRIs."""
+    if hasattr(term, "datatype"):
+        return Literal(term.value, term.datatype.value, term.language or "")
+    return Iri(term.value if not str(term).startswith("_:") else str(term))
+
+
+def _open_error(path: Path, error: OSError) -> TinyfleetError:
+    if "lock" not in str(error).lower():
+        return TinyfleetError(f"the catalogue at {path} cannot be opened: {error}.")
+    try:
+        owner = json.loads((path / "owner.json").read_text())
+        who = f"process {int(owner['pid'])} ({owner['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "another process"
+    return CatalogBusy(
+        f"the catalogue at {path} is owned by {who}; it takes one owner at a time.",
+        hint="ask that process, wait until it ends, or open another folder",
+    )

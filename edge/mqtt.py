@@ -19,7 +19,10 @@ __all__ = ["BrokerOptions", "Will", "close", "connect"]
 START_BROKER = "tinyfleet broker start"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _CLOSED = -1
-_TRY_OLDER = (_CLOSED, 132)
+_SILENT = -2
+_TRY_OLDER = (_CLOSED, _SILENT, 132)
+_PATIENCE = 2.0
+_plain_brokers: set[str] = set()
 _REFUSED_LOGIN = (134, 135)
 
 Connected = Callable[[paho.Client], None]
@@ -124,7 +127,8 @@ def connect(
 ) -> paho.Client:
     """Connect and keep connected, in a background thread.
 
-    MQTT 5 is tried first, then 3.1.1. A lost connection is made again with growing pauses.
+    MQTT 5 is tried first, then 3.1.1; a broker of the older kind may stay silent for 2 s when
+    first met, and is remembered. A lost connection is made again with growing pauses.
 
     Args:
         options: where and how.
@@ -140,13 +144,20 @@ def connect(
     Raises:
         BrokerUnreachable: no broker answers, or it refuses.
     """
-    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
-        attempt = _Attempt(options, version, client_id, will, on_connect, on_message)
-        refusal = attempt.run()
+    refusal: int | None = None
+    if options.address not in _plain_brokers:
+        new = _Attempt(options, MQTTProtocolVersion.MQTTv5, client_id, will, on_connect, on_message)
+        refusal = new.run(min(_PATIENCE, options.timeout))
         if refusal is None:
-            return attempt.client
-        if refusal not in _TRY_OLDER:
-            break
+            return new.client
+    if refusal is None or refusal in _TRY_OLDER:
+        old = _Attempt(
+            options, MQTTProtocolVersion.MQTTv311, client_id, will, on_connect, on_message
+        )
+        refusal = old.run(options.timeout)
+        if refusal is None:
+            _plain_brokers.add(options.address)
+            return old.client
     raise _refused(options, refusal)
 
 
@@ -182,7 +193,7 @@ class _Attempt:
         self.client.on_connect = self._connected
         self.client.on_disconnect = self._disconnected
 
-    def run(self) -> int | None:
+    def run(self, patience: float) -> int | None:
         """Connect; gives None, or the reason code of the broker's refusal."""
         options = self.options
         try:
@@ -190,18 +201,13 @@ class _Attempt:
         except (OSError, ValueError) as error:
             raise _unreachable(options, error) from error
         self.client.loop_start()
-        answered = self.settled.wait(options.timeout)
-        if self.refusal is None and answered:
+        if not self.settled.wait(patience):
+            self.refusal = _SILENT
+        if self.refusal is None:
             self.client.on_disconnect = None
             return None
         self.client.on_connect = self.client.on_disconnect = None
         close(self.client)
-        if not answered:
-            raise BrokerUnreachable(
-                f"{options.address} took the connection but did not answer in "
-                f"{options.timeout:g} s.",
-                hint="whether that port is an MQTT broker's",
-            )
         return self.refusal
 
     def _connected(self, client: paho.Client, data: Any, flags: Any, code: Any, *_: Any) -> None:
@@ -262,6 +268,11 @@ def _refused(options: BrokerOptions, code: int | None) -> BrokerUnreachable:
         return BrokerUnreachable(
             f"the broker at {options.address} refuses this user or password.",
             hint="--username and --password",
+        )
+    if code == _SILENT:
+        return BrokerUnreachable(
+            f"{options.address} took the connection but did not answer in {options.timeout:g} s.",
+            hint="whether that port is an MQTT broker's",
         )
     why = "closed the connection" if code == _CLOSED else f"refused with reason code {code}"
     return BrokerUnreachable(

@@ -1,0 +1,126 @@
+"""What a device answers to an offer or a command; whatever a worker raises becomes a reason."""
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from edge.errors import DoesNotFit, TinyfleetError
+from edge.messages import Ack, Command, Decline, Offer, Plan, Update
+from edge.sparse import TopP
+from edge.worker import Outcome, Worker
+
+__all__ = ["ack_of", "decline_of", "update_of"]
+
+_MAX_REASON = 500
+
+
+class PlanRefused(TinyfleetError):
+    """A plan that no device can follow, or that led nowhere."""
+
+
+def update_of(device: str, worker: Worker, offer: Offer, artefact: bytes, top: TopP) -> Update:
+    """Train as offered.
+
+    Args:
+        device: the device's name.
+        worker: the device.
+        offer: round and plan.
+        artefact: the base, already verified.
+        top: what earlier rounds of this run left out.
+
+    Raises:
+        PlanRefused: the plan makes no sense, or the weights became infinite.
+        Exception: whatever the worker raises.
+    """
+    _check(offer.plan)
+    began = time.perf_counter()
+    result = worker.train(artefact, offer.plan)
+    if not np.isfinite(result.delta).all():
+        raise PlanRefused("training gave weights that are not finite; a lower rate may help.")
+    delta, indices = top.compress(result.delta, offer.plan.top_p)
+    return Update(
+        device=device,
+        run=offer.run,
+        round=offer.round,
+        base=offer.base,
+        id=offer.id,
+        delta=delta,
+        indices=indices,
+        samples=result.samples,
+        loss_first=float(result.loss_first),
+        loss_mean=float(result.loss_mean),
+        loss_last=float(result.loss_last),
+        meters={"seconds": time.perf_counter() - began, **result.meters},
+    )
+
+
+def _check(plan: Plan) -> None:
+    if plan.samples < 1 or plan.epochs < 1:
+        raise PlanRefused(f"a plan of {plan.samples} samples and {plan.epochs} epochs is empty.")
+    if not 0 < plan.top_p <= 1:
+        raise PlanRefused(f"top_p {plan.top_p} is not above 0 and at most 1.")
+    if not math.isfinite(plan.rate) or plan.rate < 0:
+        raise PlanRefused(f"a learning rate of {plan.rate} is not a number from 0.")
+
+
+def decline_of(device: str, offer: Offer, error: Exception) -> Decline:
+    """Say why there is no update."""
+    needed, available = _figures(error)
+    return Decline(
+        device=device,
+        run=offer.run,
+        round=offer.round,
+        base=offer.base,
+        id=offer.id,
+        reason=_reason(error),
+        needed=needed,
+        available=available,
+    )
+
+
+def ack_of(device: str, worker: Worker, command: Command, fetch: Callable[[str], bytes]) -> Ack:
+    """Do what a command asks.
+
+    Args:
+        device: the device's name.
+        worker: the device.
+        command: what to do.
+        fetch: gives the bytes of an artefact by its digest.
+    """
+    try:
+        return _done(device, worker, command, fetch)
+    except Exception as error:
+        needed, available = _figures(error)
+        short: Outcome = {"needed": needed, "available": available} if needed else {}
+        return Ack(device, command.id, command.kind, False, _reason(error), short)
+
+
+def _done(device: str, worker: Worker, command: Command, fetch: Callable[[str], bytes]) -> Ack:
+    if command.kind == "predict":
+        if command.x is None:
+            raise PlanRefused("a predict command needs x.")
+        y = np.ascontiguousarray(worker.predict(command.x), np.float32)
+        return Ack(device, command.id, command.kind, True, y=y)
+    if command.kind == "deploy":
+        if command.base is None:
+            raise PlanRefused("a deploy command needs the base's digest.")
+        result = worker.deploy(fetch(command.base))
+    elif command.kind == "evaluate":
+        result = worker.evaluate(command.samples or 1)
+    else:
+        result = worker.rollback()
+    return Ack(device, command.id, command.kind, True, result=result)
+
+
+def _figures(error: Exception) -> tuple[int, int]:
+    if isinstance(error, DoesNotFit):
+        return max(0, error.needed), max(0, error.available)
+    return 0, 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TinyfleetError):
+        return str(error)[:_MAX_REASON]
+    return f"{type(error).__name__}: {error}"[:_MAX_REASON]

@@ -1,0 +1,86 @@
+"""Which rounds are open and answered: what makes taking an offer idempotent."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from edge.messages import Offer
+
+__all__ = ["Kept", "RoundBook"]
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Kept(Generic[Key]):
+    """The last so many answers, as the bytes that were sent.
+
+    Args:
+        limit: how many are kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Keep nothing yet."""
+        self._limit = limit
+        self._found: OrderedDict[Key, bytes] = OrderedDict()
+
+    def get(self, key: Key) -> bytes | None:
+        """The bytes sent for a key, if they are still kept."""
+        return self._found.get(key)
+
+    def put(self, key: Key, data: bytes) -> None:
+        """Keep bytes, and forget the oldest beyond the limit."""
+        self._found[key] = data
+        self._found.move_to_end(key)
+        while len(self._found) > self._limit:
+            self._found.popitem(last=False)
+
+
+class RoundBook:
+    """Rounds of one device, by run; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        """Start with no round open."""
+        self._lock = threading.Lock()
+        self._open: dict[str, Offer] = {}
+        self._answers: Kept[tuple[str, int, str]] = Kept(16)
+
+    def answer(self, offer: Offer) -> bytes | None:
+        """The update that was sent for this run, round and base, if there was one."""
+        with self._lock:
+            return self._answers.get((offer.run, offer.round, offer.base))
+
+    def open(self, offer: Offer) -> bool:
+        """Make this the open round of its run; False if it is not newer than the open one."""
+        with self._lock:
+            current = self._open.get(offer.run)
+            if current is not None and offer.round <= current.round:
+                return False
+            self._open[offer.run] = offer
+            return True
+
+    def wanted(self, offer: Offer) -> bool:
+        """Whether this very offer is still the open round of its run."""
+        with self._lock:
+            return self._open.get(offer.run) is offer
+
+    def finish(self, offer: Offer, update: bytes) -> bool:
+        """Note the update of a round; False if the round is no longer wanted."""
+        with self._lock:
+            if self._open.get(offer.run) is not offer:
+                return False
+            self._answers.put((offer.run, offer.round, offer.base), update)
+            return True
+
+    def give_up(self, offer: Offer) -> bool:
+        """Forget an open round, so that a repeated offer is tried afresh."""
+        with self._lock:
+            if self._open.get(offer.run) is not offer:
+                return False
+            del self._open[offer.run]
+            return True
+
+    def close(self, run: str) -> None:
+        """Forget the open round of a run: its offer was taken back."""
+        with self._lock:
+            self._open.pop(run, None)

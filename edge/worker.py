@@ -1,0 +1,68 @@
+"""What a session asks of a device, whether a host learns or a board behind a serial line."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.messages import Plan
+from edge.topics import DeviceTopics
+
+__all__ = ["Outcome", "TrainResult", "Worker"]
+
+Outcome = dict[str, float | int | str | bytes]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gave.
+
+    Args:
+        delta: float32 [n], trained minus base, of the trained layers.
+        samples: how many samples were learnt, all epochs together.
+        loss_first: loss of the first sample, before its step.
+        loss_mean: mean loss, each before its step.
+        loss_last: loss of the last sample, before its step.
+        meters: what was measured, by name with unit.
+    """
+
+    delta: NDArray[np.float32]
+    samples: int
+    loss_first: float
+    loss_mean: float
+    loss_last: float
+    meters: dict[str, float] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """One device; a session calls it from one thread at a time.
+
+    A call that cannot be done raises: DoesNotFit with both figures where memory is short,
+    another TinyfleetError where something can be said, and the device goes on as before.
+    """
+
+    @property
+    def running(self) -> str | None:
+        """SHA-256 of the active artefact; None: none yet."""
+
+    def description(self, topics: DeviceTopics) -> dict[str, Any]:
+        """The Thing Description."""
+
+    def train(self, artefact: bytes, plan: Plan) -> TrainResult:
+        """Learn from the device's own samples, starting from an artefact's parameters."""
+
+    def deploy(self, artefact: bytes) -> Outcome:
+        """Make an artefact the active one; the one before it is kept for `rollback`."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model: [n, n_in] to [n, n_out]."""
+
+    def evaluate(self, samples: int) -> Outcome:
+        """Measure on own samples: `loss` (mean), `correct`, `samples`."""
+
+    def rollback(self) -> Outcome:
+        """Make the artefact before the active one active again."""
+
+    def close(self) -> None:
+        """Give resources back."""

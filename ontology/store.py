@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge.errors import MissingExtra, QueryError, TinyfleetError
+from edge.errors import MissingExtra, QueryError, TinyfleetError, UsageError
 from ontology.namespaces import PREFIXES
 from ontology.results import Result, Row
 from ontology.terms import Iri, Literal, Term, Triple
@@ -90,20 +90,24 @@ class OxigraphStore:
         return "\n".join(f"{s} {p} {o} ." for s, p, o in (map(self._term, t) for t in triples))
 
     def _term(self, term: Term) -> Any:
-        if isinstance(term, Literal):
+        """A term of ours as the engine's; UsageError where it can be none."""
+        node, ox_literal = self._ox.NamedNode, self._ox.Literal
+        try:
+            if not isinstance(term, Literal):
+                return node(term)
             if term.language:
-                return self._ox.Literal(term.text, language=term.language)
-            return self._ox.Literal(term.text, datatype=self._ox.NamedNode(term.datatype))
-        return self._ox.NamedNode(term)
+                return ox_literal(term.text, language=term.language)
+            return ox_literal(term.text, datatype=node(term.datatype))
+        except ValueError as error:
+            raise UsageError(f"{term!r} cannot be written as RDF: {error}.") from None
 
     def match(
         self, subject: str | None = None, predicate: str | None = None, value: Term | None = None
     ) -> Iterator[Triple]:
         """The triples with these parts; None matches anything."""
-        node = self._ox.NamedNode
         quads = self.engine.quads_for_pattern(
-            node(subject) if subject else None,
-            node(predicate) if predicate else None,
+            self._term(Iri(subject)) if subject else None,
+            self._term(Iri(predicate)) if predicate else None,
             self._term(value) if value is not None else None,
         )
         for quad in quads:

@@ -54,14 +54,19 @@ class Catalog:
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, path: str | Path = MEMORY) -> Self:
-        """Open the catalogue in a folder, made where missing; `:memory:` keeps nothing.
+    def open(cls, path: str | Path = MEMORY, *, read_only: bool = False) -> Self:
+        """Open the catalogue in a folder.
+
+        Args:
+            path: the folder, made where missing; `:memory:` keeps nothing.
+            read_only: read what is there now, also while another process owns it.
 
         Raises:
             MissingExtra: pyoxigraph is not installed.
             CatalogBusy: another process owns it.
+            UsageError: it is to be read and is not there.
         """
-        return cls(OxigraphStore(path))
+        return cls(OxigraphStore(path, read_only=read_only))
 
     def close(self) -> None:
         """Let another process own it."""
@@ -256,8 +261,8 @@ class Catalog:
         """The text of a named query with its parameters bound."""
         query = get_query(name)
         query.check(set(params))
-        kinds = {parameter.name: parameter.kind for parameter in query.parameters}
-        return gate.bind(query.text, {key: self._bind(kinds[key], params[key]) for key in kinds})
+        known = query.parameters.items()
+        return gate.bind(query.text, {key: self._bind(p.kind, params[key]) for key, p in known})
 
     def _bind(self, kind: str, value: object) -> Term:
         if kind == "device":

@@ -100,7 +100,11 @@ def syntax_error(text: str, error: Exception) -> QueryError:
     found = _AT.search(str(error))
     if not found:
         return QueryError(f"the query is malformed: {error}.", hint=_hint(str(error)))
-    line, column, reason = int(found[1]), int(found[2]), found[3].strip() or "unexpected text"
+    line, column, reason = int(found[1]), int(found[2]), found[3].strip()
+    if not reason or reason.startswith("expected"):
+        lines = [*text.splitlines(), *[""] * line]
+        rest = lines[line - 1][column - 1 :].split()
+        reason = f"{rest[0][:30]!r} cannot stand here" if rest else "the query ends too early"
     return QueryError(
         f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
         hint=_hint(reason),
@@ -117,4 +121,4 @@ def _pointer(text: str, line: int, column: int) -> str:
 def _hint(reason: str) -> str:
     if "prefix" in reason.lower():
         return "a PREFIX line; tf:, td:, sosa:, prov:, dcat:, dct: and nnet: need none"
-    return "check the word before the mark; `tinyfleet catalog queries` lists queries that work"
+    return "what stands before the mark, or a query of `tinyfleet catalog queries`"

@@ -54,13 +54,19 @@ class Match:
         """Whether the device can also train all of it."""
         return all(c.holds for c in self.conditions)
 
-    def why_not(self) -> list[str]:
+    @property
+    def fits(self) -> bool:
+        """The same as `runs`."""
+        return self.runs
+
+    @property
+    def reasons(self) -> list[str]:
         """Each failed condition with both values; empty where it runs and trains."""
         return [str(condition) for condition in self.conditions if not condition.holds]
 
     def __str__(self) -> str:
         verdict = "trains" if self.trains else "runs" if self.runs else "does not fit"
-        reasons = "; ".join(self.why_not())
+        reasons = "; ".join(self.reasons)
         pair = f"{shorten(self.model)} on {shorten(self.device)}: {verdict}"
         return f"{pair} ({reasons})" if reasons else pair
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from edge.errors import UsageError
 
@@ -18,11 +18,9 @@ Kind = Literal["device", "model", "text", "integer"]
 _HEADER = re.compile(r"^# (title|description|parameter): (.+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One thing that a named query needs to be told."""
 
-    name: str
     kind: Kind
     text: str
 
@@ -34,7 +32,7 @@ class NamedQuery:
     name: str
     title: str
     description: str
-    parameters: tuple[Parameter, ...]
+    parameters: dict[str, Parameter]
     text: str
 
     def check(self, given: set[str]) -> None:
@@ -43,12 +41,12 @@ class NamedQuery:
         Raises:
             UsageError: naming all parameters that the query has.
         """
-        known = {parameter.name for parameter in self.parameters}
+        known = set(self.parameters)
         if given == known:
             return
         wrong = [f"lacks {name!r}" for name in sorted(known - given)]
         wrong += [f"does not know {name!r}" for name in sorted(given - known)]
-        allowed = [f"{p.name}=… ({p.kind}: {p.text})" for p in self.parameters]
+        allowed = [f"{name}=… ({p.kind}: {p.text})" for name, p in self.parameters.items()]
         raise UsageError(
             f"the query {self.name!r} {' and '.join(wrong)}.",
             hint=", ".join(allowed) or "the query without parameters",
@@ -73,19 +71,19 @@ def load(path: Path) -> NamedQuery:
         header[key].append(value.strip())
     if not header["title"]:
         raise UsageError(f"{path.name} has no title.", hint="a first line `# title: …`")
-    parameters = tuple(_parameter(path, line) for line in header["parameter"])
+    parameters = dict(_parameter(path, line) for line in header["parameter"])
     return NamedQuery(
         path.stem, header["title"][0], " ".join(header["description"]), parameters, text
     )
 
 
-def _parameter(path: Path, line: str) -> Parameter:
+def _parameter(path: Path, line: str) -> tuple[str, Parameter]:
     name, kind, text = [*line.split(maxsplit=2), "", ""][:3]
     if kind not in get_args(Kind):
         raise UsageError(
             f"{path.name}: a parameter has no kind {kind!r}.", hint=", ".join(get_args(Kind))
         )
-    return Parameter(name, cast(Kind, kind), text)
+    return name, Parameter(cast(Kind, kind), text)
 
 
 def get_query(name: str) -> NamedQuery:

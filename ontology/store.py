@@ -46,20 +46,25 @@ class OxigraphStore:
 
     Args:
         path: folder of the catalogue, made where it is missing; `:memory:` keeps nothing.
+        read_only: open what is there as it is at this moment, also while another process owns it;
+            later changes are not seen, and writing is an error.
 
     Raises:
         MissingExtra: pyoxigraph is not installed.
         CatalogBusy: another process, or another object in this one, has the folder open.
     """
 
-    def __init__(self, path: str | Path = MEMORY) -> None:
+    def __init__(self, path: str | Path = MEMORY, *, read_only: bool = False) -> None:
         self._ox = _engine()
+        self.read_only = read_only
         self.path = None if str(path) == MEMORY else Path(path)
         self._store: Any = self._open()
 
     def _open(self) -> Any:
         if self.path is None:
             return self._ox.Store()
+        if self.read_only:
+            return self._snapshot(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             store = self._ox.Store(str(self.path / "store"))
@@ -68,6 +73,14 @@ class OxigraphStore:
         owner = {"pid": os.getpid(), "command": Path(sys.argv[0]).name, "since": time.time()}
         (self.path / "owner.json").write_text(json.dumps(owner))
         return store
+
+    def _snapshot(self, path: Path) -> Any:
+        try:
+            return self._ox.Store.read_only(str(path / "store"))
+        except OSError:
+            raise UsageError(
+                f"there is no catalogue at {path}.", hint="the folder that a run was told to fill"
+            ) from None
 
     @property
     def engine(self) -> Any:
@@ -78,6 +91,8 @@ class OxigraphStore:
 
     def replace(self, remove: Iterable[Triple], add: Iterable[Triple]) -> None:
         """Take triples out and put others in, in one transaction."""
+        if self.read_only:
+            raise UsageError("the catalogue is open for reading.", hint="opening it as its owner")
         old, new = set(remove), set(add)
         parts = [("DELETE", old - new), ("INSERT", new - old)]
         update = ";\n".join(
@@ -138,7 +153,7 @@ class OxigraphStore:
 
     def close(self) -> None:
         """Release the lock; closing twice is fine."""
-        if self._store is not None and self.path is not None:
+        if self._store is not None and self.path is not None and not self.read_only:
             (self.path / "owner.json").unlink(missing_ok=True)
         self._store = None
 

@@ -89,12 +89,12 @@ def test_two_sites_may_share_a_name(catalog: Catalog, make_profile: Any) -> None
 def test_why_not_names_both_values(catalog: Catalog) -> None:
     (match,) = fits(catalog, model="characters", device="bit")
     assert not match.runs and not match.trains
-    assert match.why_not() == [
+    assert match.reasons == [
         "RAM to predict, bytes: needs 960, has 500",
         "RAM to train, bytes: needs 34200, has 500",
     ]
     (alien,) = fits(catalog, model="alien", device="nano-1")
-    assert alien.why_not()[:2] == [
+    assert alien.reasons[:2] == [
         "operators: needs CONV_2D, has those of tinylearn",
         "RAM to predict, bytes: needs unknown, has 200000",
     ]
@@ -135,6 +135,20 @@ def test_a_second_opener_is_told_who_owns_it(tmp_path: Path) -> None:
         assert again.ask(f"ASK {{ <{NANO}> tf:online true }}")
     with pytest.raises(TinyfleetError, match="closed"):
         again.dump()
+
+
+def test_readers_see_a_snapshot_beside_the_owner(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no catalogue"):
+        Catalog.open(tmp_path / "c", read_only=True)
+    with Catalog.open(tmp_path / "c") as owner:
+        owner.set_status(NANO, True)
+        with Catalog.open(tmp_path / "c", read_only=True) as reader:
+            assert reader.dump() == owner.dump()
+            with pytest.raises(UsageError, match="for reading"):
+                reader.set_status(NANO, False)
+        assert owner.set_status(NANO, False)
+        with pytest.raises(CatalogBusy, match=f"process {os.getpid()}"):
+            Catalog.open(tmp_path / "c")
 
 
 def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:

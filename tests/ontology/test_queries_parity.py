@@ -16,7 +16,7 @@ PARAMETERS = {"device": "lab/nano-1", "model": "characters"}
 
 
 def given(name: str) -> dict[str, str]:
-    return {p.name: PARAMETERS[p.name] for p in named_queries()[name].parameters}
+    return {key: PARAMETERS[key] for key in named_queries()[name].parameters}
 
 
 def value(term: object) -> object:
@@ -33,7 +33,7 @@ def comparable(rows: list[list[object]]) -> list[list[str]]:
 def test_rdflib_gives_the_same_rows(catalog: Catalog, name: str) -> None:
     graph = rdflib.Graph().parse(data=catalog.dump(), format="nt")
     query = named_queries()[name]
-    bound = {p.name: catalog._bind(p.kind, PARAMETERS[p.name]) for p in query.parameters}
+    bound = {key: catalog._bind(p.kind, PARAMETERS[key]) for key, p in query.parameters.items()}
     theirs = graph.query(gate.bind(query.text, bound))
     ours = catalog.query(name, **given(name))
     assert [str(v) for v in theirs.vars or []] == list(ours.columns)

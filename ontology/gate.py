@@ -104,7 +104,9 @@ def syntax_error(text: str, error: Exception) -> QueryError:
     if not reason or reason.startswith("expected"):
         lines = [*text.splitlines(), *[""] * line]
         rest = lines[line - 1][column - 1 :].split()
-        reason = f"{rest[0][:30]!r} cannot stand here" if rest else "the query ends too early"
+        reason = (
+            f"malformed at or just before {rest[0][:30]!r}" if rest else "the query ends too early"
+        )
     return QueryError(
         f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
         hint=_hint(reason),

@@ -73,7 +73,7 @@ def test_harmless_words_pass(catalog: Catalog) -> None:
         ("SELECT * WHERE { ?s ?p }", "line 1, column 2"),
         ("SELECT *\nWHERE {\n  ?s ?p ?o", "line 3"),
         ("SELECT * {\n\n", "the query ends too early"),
-        ("SELECT * { ?s ?p ] }", "']' cannot stand here"),
+        ("SELECT * { ?s ?p ] }", "at or just before '}'"),
         ("SELEC ?x {}", "line 1, column 1"),
         ("SELECT * { ?s nope:x ?o }", "line 1"),
     ],

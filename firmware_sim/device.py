@@ -1,0 +1,186 @@
+"""A simulated microcontroller: a board profile, our firmware, a serial port and a sensor."""
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from edge.errors import TinyfleetError, UsageError
+from edge.ports import Sensor
+from edge.profile import DeviceProfile
+from firmware_sim.boards import get_board
+from firmware_sim.build import image_path
+from firmware_sim.image import load_image
+from firmware_sim.machine import Fault, Machine, Setup, erased_slots
+from firmware_sim.memory import MemoryMap
+from firmware_sim.sensor import SensorLine
+
+__all__ = ["DevicePort", "SimulatedDevice"]
+
+Backend = Literal["unicorn", "qemu"]
+
+
+class SimulatedDevice:
+    """One emulated board running our firmware.
+
+    Args:
+        board: a name from `BOARDS`, or a profile.
+        device_id: what the board calls itself, up to 64 bytes of UTF-8.
+        backend: `unicorn` (in this process, runs while somebody reads its port) or `qemu`.
+        image: firmware; the prebuilt image of the board's core if not given.
+        sensor: where the board's samples come from; None: it has none.
+        count_instructions: count exactly (Unicorn only); about ten times slower.
+
+    Attributes:
+        port: the serial line to the board.
+        profile: the board.
+
+    Raises:
+        UsageError: an unknown board or backend, or a board too small for the firmware.
+        MissingExtra: the backend is not installed (when started).
+    """
+
+    def __init__(
+        self,
+        board: str | DeviceProfile,
+        *,
+        device_id: str,
+        backend: Backend = "unicorn",
+        image: Path | None = None,
+        sensor: Sensor | None = None,
+        count_instructions: bool = False,
+    ) -> None:
+        if backend not in ("unicorn", "qemu"):
+            raise UsageError(f"no backend is called {backend!r}", hint="unicorn, qemu")
+        self.profile = get_board(board) if isinstance(board, str) else board
+        self.device_id = device_id
+        self.port = DevicePort(self)
+        memory = MemoryMap.of(self.profile)
+        self._backend = backend
+        self._setup = Setup(
+            core=self.profile.core.removeprefix("cortex-"),
+            memory=memory,
+            image=load_image(image or image_path(self.profile.core)),
+            info=memory.info_page(device_id),
+            slots=erased_slots(memory),
+            sensor=SensorLine(sensor),
+            count_instructions=count_instructions,
+        )
+        self._lock = threading.RLock()
+        self._machine: Machine | None = None
+
+    def start(self) -> Self:
+        """Power the board on; nothing happens if it is on."""
+        with self._lock:
+            if self._machine is None:
+                self._machine = _make(self._backend, self._setup)
+        return self
+
+    def close(self) -> None:
+        """Power it off for good; a second call does nothing."""
+        self.kill()
+
+    def __enter__(self) -> Self:
+        """Power the board on."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Power it off."""
+        self.close()
+
+    def run(self, budget: int | None = None) -> None:
+        """Run until the board idles, or for `budget` instructions (Unicorn only)."""
+        with self._lock:
+            self._powered().run(budget)
+
+    def kill(self) -> None:
+        """Cut the power, from any thread and at any moment; flash keeps what it holds."""
+        machine = self._machine
+        if machine is not None:
+            machine.interrupt()
+        with self._lock:
+            if self._machine is not None:
+                self._machine.power_off()
+                self._machine = None
+
+    def restart(self) -> None:
+        """Power off and on: RAM is lost, flash stays."""
+        self.kill()
+        self.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the board has power."""
+        return self._machine is not None
+
+    @property
+    def instructions(self) -> int:
+        """Instructions since power-on; 0 unless `count_instructions` (Unicorn only)."""
+        with self._lock:
+            return 0 if self._machine is None else self._machine.instructions
+
+    @property
+    def peak_stack(self) -> int:
+        """Most bytes of stack used since power-on."""
+        with self._lock:
+            return self._powered().peak_stack()
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why the board has crashed; None if it has not."""
+        with self._lock:
+            return None if self._machine is None else self._machine.fault
+
+    @property
+    def samples(self) -> int:
+        """Samples that the sensor has handed out."""
+        return self._setup.sensor.samples
+
+    def _powered(self) -> Machine:
+        if self._machine is None:
+            raise TinyfleetError(f"{self.device_id} has no power", hint="start() or restart()")
+        return self._machine
+
+
+class DevicePort:
+    """The serial line to a simulated board; may be used from any thread.
+
+    A board without power, or a crashed one, neither takes nor gives bytes.
+    """
+
+    def __init__(self, device: SimulatedDevice) -> None:
+        self._device = device
+
+    def write(self, data: bytes, /) -> None:
+        """Send bytes to the board."""
+        with self._device._lock:
+            if self._device._machine is not None:
+                self._device._machine.write(bytes(data))
+
+    def read(self, timeout: float, /) -> bytes:
+        """Give what the board sends within `timeout` seconds.
+
+        Returns:
+            `b""` if nothing came, in Unicorn as soon as it is certain that nothing will.
+        """
+        with self._device._lock:
+            machine = self._device._machine
+            return b"" if machine is None else machine.read(timeout)
+
+    def close(self) -> None:
+        """Nothing to give back: the board goes on."""
+
+
+def _make(backend: Backend, setup: Setup) -> Machine:
+    if backend == "unicorn":
+        from firmware_sim.unicorn_backend import UnicornMachine
+
+        return UnicornMachine(setup)
+    from firmware_sim.qemu_backend import QemuMachine
+
+    return QemuMachine(setup)

@@ -1,0 +1,75 @@
+/* The state of the board and the operations on it, shared by agent.c, learning.c, transfer.c. */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cbor.h"
+#include "protocol.h"
+#include "slots.h"
+#include "tinylearn.h"
+
+/* What BEGIN announced. */
+typedef struct transfer {
+    bool open;
+    uint8_t target;             /* TARGET_SLOT or TARGET_PARAMETERS */
+    int32_t slot;               /* TARGET_SLOT: the slot written to */
+    uint32_t size, received;    /* bytes */
+    uint8_t digest[SHA256_BYTES];
+} transfer;
+
+typedef struct agent {
+    tl_model model;
+    tl_learner learner;
+    tl_sizes sizes;        /* of the model as laid out now */
+    uint8_t *arena;        /* x, target and y of one sample, then the learner's */
+    uint32_t arena_bytes;
+    float *x, *target, *y; /* [n_in], [sizes.target], [n_out], contiguous */
+    slot_file file;        /* the running artefact */
+    int32_t slot;          /* where it lies; SLOT_NONE: nothing runs */
+    uint16_t train_layers; /* layout: trained layers, 0 for all */
+    uint16_t flags;        /* layout: TL_STANDARDISE, TL_INFER_ONLY */
+    bool whole;            /* the weights are not half written */
+    bool changed;          /* the weights are not those of the file */
+    transfer incoming;
+    uint32_t needed, available; /* of a refusal, bytes */
+} agent;
+
+/* All operations: fields of the request in, a status out, more keys into the reply. */
+int32_t op_begin(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_write(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_commit(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_read(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_predict(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_train(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_reset_learner(agent *a, const cb_item *request, cb_writer *reply);
+
+/* Read a field into *value; LINK_E_FIELD if it is there with the wrong type or above `most`.
+ * Absent: LINK_E_FIELD if `required`, else *value stays. */
+int32_t field_uint(const cb_item *item, bool required, uint32_t most, uint32_t *value);
+
+/* Remember both figures of a refusal, and give its status back. */
+int32_t refuse(agent *a, int32_t status, uint32_t needed, uint32_t available);
+
+/* Check that `model` can be laid out on this board, and how. */
+int32_t learner_fits(agent *a, const tl_model *model, uint16_t train_layers, uint16_t flags);
+
+/* Lay the running model out; on success the weights are those of the file. */
+int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags);
+
+/* Lay it out to train all layers if that fits, else to predict only. */
+int32_t learner_start(agent *a);
+
+/* The layout that a request asks for, if it differs from the one there. */
+int32_t learner_want(agent *a, const cb_item *request);
+
+/* Run the artefact in a slot. On failure what runs goes on. */
+int32_t agent_open(agent *a, int32_t slot);
+
+/* Run the active slot, or the other one if it does not work. */
+void agent_boot(agent *a);
+
+#endif

@@ -1,0 +1,93 @@
+/* The port for Arm's MPS2 boards, as QEMU and our Unicorn machine model them: CMSDK UARTs, and
+ * flash that is written like memory. */
+#include "port.h"
+
+#include "boards/startup.h"
+
+#define UART_BASE 0x40004000u
+#define UART_STRIDE 0x1000u
+#define STATE_TX_FULL 1u
+#define STATE_RX_FULL 2u
+#define CTRL_TX_RX_RXINT 0x0bu
+#define RX_INTERRUPTS 0x5u /* NVIC lines 0 and 2: receivers of UART0 and UART1 */
+#define NVIC_ENABLE (*(volatile uint32_t *)0xe000e100u)
+#define NVIC_UNPEND (*(volatile uint32_t *)0xe000e280u)
+
+typedef struct uart {
+    volatile uint32_t data, state, ctrl, interrupt, divider;
+} uart;
+
+static uart *const LINES[2] = {(uart *)UART_BASE, (uart *)(UART_BASE + UART_STRIDE)};
+
+const board_info *port_info(void)
+{
+    return (const board_info *)BOARD_INFO_ADDRESS;
+}
+
+uint8_t *port_arena(uint32_t *size)
+{
+    uintptr_t end = BOARD_RAM_BASE + (uintptr_t)port_info()->ram_bytes;
+    *size = (uint32_t)(end - (uintptr_t)image_arena);
+    return image_arena;
+}
+
+uint32_t port_peak_stack(void)
+{
+    const uint32_t *at = image_stack;
+    while (at < image_stack_top && *at == STACK_PAINT) {
+        at++;
+    }
+    return (uint32_t)((uintptr_t)image_stack_top - (uintptr_t)at);
+}
+
+void port_init(void)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        LINES[i]->divider = 16;
+        LINES[i]->ctrl = CTRL_TX_RX_RXINT;
+    }
+    NVIC_ENABLE = RX_INTERRUPTS;
+}
+
+bool port_get(port_line line, uint8_t *byte)
+{
+    if ((LINES[line]->state & STATE_RX_FULL) == 0) {
+        return false;
+    }
+    *byte = (uint8_t)LINES[line]->data;
+    return true;
+}
+
+void port_put(port_line line, uint8_t byte)
+{
+    while ((LINES[line]->state & STATE_TX_FULL) != 0) {
+    }
+    LINES[line]->data = byte;
+}
+
+void port_put_link(uint8_t byte)
+{
+    port_put(PORT_LINK, byte);
+}
+
+/* Interrupts stay masked: a pending one only ends the sleep. A byte that comes after the flags
+ * are cleared and before `wfi` sets them again, so none is slept through. */
+void port_idle(port_line line)
+{
+    LINES[0]->interrupt = 2;
+    LINES[1]->interrupt = 2;
+    NVIC_UNPEND = RX_INTERRUPTS;
+    if ((LINES[line]->state & STATE_RX_FULL) == 0) {
+        __asm__ volatile("wfi" ::: "memory");
+    }
+}
+
+void port_flash_erase(uint32_t address, uint32_t size)
+{
+    __builtin_memset((void *)(uintptr_t)address, 0xff, size);
+}
+
+void port_flash_write(uint32_t address, const uint8_t *data, uint32_t size)
+{
+    __builtin_memcpy((void *)(uintptr_t)address, data, size);
+}

@@ -1,0 +1,91 @@
+/*
+ * The words of the serial link: operations, keys and statuses.
+ * edge/board_protocol.py holds the same numbers; a test compares the two.
+ *
+ * A frame is COBS(payload, CRC-16/CCITT-FALSE little-endian) and a zero byte. A payload is one
+ * CBOR map with small integer keys. Each request carries KEY_OP and KEY_SEQ; its reply repeats
+ * both and adds KEY_STATUS. A request with the sequence number of the last one gets the last
+ * reply again and is not carried out twice.
+ */
+#ifndef PROTOCOL_H
+#define PROTOCOL_H
+
+#define LINK_PROTOCOL 1
+#define LINK_FIRMWARE 1
+#define LINK_MAX_PAYLOAD 512u /* bytes of CBOR in a frame, both ways */
+#define LINK_MAX_CHUNK 448u   /* bytes of data in one WRITE or READ */
+
+enum link_op {
+    OP_HELLO = 1,
+    OP_BEGIN = 2,
+    OP_WRITE = 3,
+    OP_COMMIT = 4,
+    OP_READ = 5,
+    OP_PREDICT = 6,
+    OP_TRAIN = 7,
+    OP_EVALUATE = 8,
+    OP_ROLLBACK = 9,
+    OP_RESET_LEARNER = 10,
+    OP_FAULT = 127 /* sent by the board, unasked: it has crashed */
+};
+
+enum link_target { TARGET_SLOT = 0, TARGET_PARAMETERS = 1, TARGET_INPUT = 2, TARGET_OUTPUT = 3 };
+
+enum link_key {
+    KEY_OP = 0,
+    KEY_SEQ = 1,
+    KEY_STATUS = 2,
+    KEY_NEEDED = 3,
+    KEY_AVAILABLE = 4,
+    KEY_TARGET = 5,
+    KEY_SIZE = 6,
+    KEY_DIGEST = 7,
+    KEY_OFFSET = 8,
+    KEY_DATA = 9,
+    KEY_LENGTH = 10,
+    KEY_SAMPLES = 11,
+    KEY_EPOCHS = 12,
+    KEY_RATE = 13,
+    KEY_TRAIN_LAYERS = 14,
+    KEY_STANDARDISE = 15,
+    KEY_LEARNT = 16,
+    KEY_LOSS_FIRST = 17,
+    KEY_LOSS_MEAN = 18,
+    KEY_LOSS_LAST = 19,
+    KEY_CORRECT = 20,
+    KEY_PROTOCOL = 21,
+    KEY_CORE = 22,
+    KEY_BOARD = 23,
+    KEY_ARENA = 24,
+    KEY_SLOT = 25,
+    KEY_ACTIVE = 26,
+    KEY_FIRMWARE = 27,
+    KEY_DROPPED = 28,
+    KEY_N_IN = 29,
+    KEY_N_OUT = 30,
+    KEY_PARAMETERS = 31,
+    KEY_ARENA_TRAIN = 32,
+    KEY_ARENA_INFER = 33,
+    KEY_CAN_TRAIN = 34,
+    KEY_PEAK_STACK = 35,
+    KEY_PC = 36,
+    KEY_ADDRESS = 37
+};
+
+#define LINK_REQUEST_KEYS 16 /* a request uses keys below this one only */
+
+/* Statuses beside those of the learner (tl_status, -1 to -31). */
+enum link_status {
+    LINK_E_OP = -32,      /* unknown operation, or a payload that is not a request */
+    LINK_E_FIELD = -33,   /* a field is missing, of the wrong type or out of range */
+    LINK_E_ORDER = -34,   /* WRITE or COMMIT without BEGIN, a gap, or too little written */
+    LINK_E_DIGEST = -35,  /* the SHA-256 of what arrived is not the announced one */
+    LINK_E_SPACE = -36,   /* the artefact is larger than a slot: needed, available */
+    LINK_E_EMPTY = -37,   /* no model is loaded, or there is no older one to go back to */
+    LINK_E_SENSOR = -38,  /* the sensor has no sample, or one of the wrong size */
+    LINK_E_INVALID = -39, /* the weights are half written: send them again or RESET_LEARNER */
+    LINK_E_LAYOUT = -40,  /* another choice of trained layers would lose changed weights */
+    LINK_E_SIZE = -41     /* not the byte count of this model: needed, available (= what came) */
+};
+
+#endif

@@ -1,0 +1,195 @@
+"""Boards in QEMU: interrupts, MPU and FPU enable as in silicon; a process of its own."""
+
+import json
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from edge.board_protocol import Key, Op
+from edge.errors import MissingExtra, TinyfleetError
+from edge.frames import FrameDecoder
+from firmware_sim.machine import STACK, Fault, Setup, painted_depth
+from firmware_sim.memory import INFO_BASE
+
+__all__ = ["QemuMachine"]
+
+# An M0 image runs on the M3 board: ARMv6-M is a subset of ARMv7-M.
+_MACHINES = {"m0": "mps2-an385", "m3": "mps2-an385", "m4f": "mps2-an386", "m7": "mps2-an500"}
+_START_SECONDS = 20.0
+
+
+class QemuMachine:
+    """A board in QEMU; see `firmware_sim.machine.Machine`. Instructions are not counted (0)."""
+
+    def __init__(self, setup: Setup) -> None:
+        if shutil.which("qemu-system-arm") is None:
+            raise MissingExtra(
+                "qemu-system-arm is not installed",
+                hint="apt-get install --no-install-recommends qemu-system-arm, or backend unicorn",
+            )
+        self._setup = setup
+        self.fault: Fault | None = None
+        self.instructions = 0
+        self._decoder = FrameDecoder()
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyfleet-")
+        self._path = Path(self._folder.name)
+        self._process = self._launch()
+        try:
+            self._link = self._connect("link")
+            self._sensor = self._connect("sensor")
+            self._control = _Control(self._connect("control"))
+        except TinyfleetError:
+            self._end()
+            raise
+        self._thread = threading.Thread(target=self._serve_sensor, daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to UART0."""
+        try:
+            self._link.sendall(data)
+        except OSError:
+            self._crashed()
+
+    def read(self, timeout: float) -> bytes:
+        """Wait for bytes from UART0."""
+        if self.fault is not None or not select.select([self._link], [], [], timeout)[0]:
+            return b""
+        try:
+            data = self._link.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._crashed()
+        self._watch(data)
+        return data
+
+    def run(self, budget: int | None) -> None:
+        """Nothing to do: the process runs by itself."""
+
+    def peak_stack(self) -> int:
+        """Most bytes of stack used, from the paint that is left."""
+        return painted_depth(self._memory(*STACK))
+
+    def interrupt(self) -> None:
+        """Nothing to do: a read ends by itself."""
+
+    def power_off(self) -> None:
+        """Freeze the board, save its slots, end the process."""
+        if self._process.poll() is None:
+            self._control.ask("stop")
+            memory, slots = self._setup.memory, self._setup.slots
+            slots[:] = self._memory(memory.slot_base, len(slots))
+        self._end()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        setup, path = self._setup, self._path
+        loads = {0: setup.image, setup.memory.slot_base: setup.slots[:], INFO_BASE: setup.info}
+        command = ["qemu-system-arm", "-M", _MACHINES[setup.core], "-display", "none"]
+        for address, data in loads.items():
+            file = path / f"{address:08x}.bin"
+            file.write_bytes(data)
+            command += ["-device", f"loader,file={file},addr={address:#x},force-raw=on"]
+        for name in ("link", "sensor", "control"):
+            command += ["-chardev", f"socket,id={name},path={path / name},server=on,wait=on"]
+        command += ["-serial", "chardev:link", "-serial", "chardev:sensor"]
+        command += ["-mon", "chardev=control,mode=control", "-kernel", str(path / "00000000.bin")]
+        log = (path / "log").open("wb")
+        with log:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def _connect(self, name: str) -> socket.socket:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            line = socket.socket(socket.AF_UNIX)
+            try:
+                line.connect(str(self._path / name))
+            except OSError:
+                line.close()
+                time.sleep(0.005)
+            else:
+                return line
+        raise TinyfleetError(f"QEMU did not start: {self._log()}")
+
+    def _serve_sensor(self) -> None:
+        while True:
+            try:
+                requests = self._sensor.recv(4096)
+                if not requests:
+                    return
+                self._sensor.sendall(self._setup.sensor.answer(requests))
+            except OSError:
+                return
+
+    def _watch(self, data: bytes) -> None:
+        for payload in self._decoder.push(data):
+            try:
+                message = cbor2.loads(payload)
+            except (cbor2.CBORDecodeError, ValueError):
+                continue
+            if isinstance(message, dict) and message.get(Key.OP) == Op.FAULT:
+                self.fault = Fault("fault", message.get(Key.PC), message.get(Key.ADDRESS))
+
+    def _crashed(self) -> None:
+        if self.fault is None:
+            self.fault = Fault(f"lockup: {self._log()}")
+
+    def _log(self) -> str:
+        file = self._path / "log"
+        return file.read_text(errors="replace")[:2000].strip() if file.exists() else ""
+
+    def _memory(self, address: int, size: int) -> bytes:
+        file = self._path / "memory"
+        self._control.ask("pmemsave", val=address, size=size, filename=str(file))
+        return file.read_bytes()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for name in ("_link", "_sensor"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+        if hasattr(self, "_control"):
+            self._control.close()
+        if hasattr(self, "_thread"):
+            self._thread.join(timeout=5)
+        self._folder.cleanup()
+
+
+class _Control:
+    """QEMU's machine protocol (QMP), as far as needed."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._file = line.makefile("r")
+        self._lock = threading.Lock()
+        self._file.readline()
+        self.ask("qmp_capabilities")
+
+    def ask(self, command: str, **arguments: Any) -> None:
+        """Carry out a command; TinyfleetError if QEMU refuses or is gone."""
+        message = {"execute": command, "arguments": arguments}
+        with self._lock:
+            self._line.sendall(json.dumps(message).encode())
+            while line := self._file.readline():
+                answer = json.loads(line)
+                if "return" in answer:
+                    return
+                if "error" in answer:
+                    raise TinyfleetError(f"QEMU refused {command}: {answer['error']['desc']}")
+        raise TinyfleetError(f"QEMU is gone; it did not answer {command}")
+
+    def close(self) -> None:
+        """Close the line."""
+        self._file.close()
+        self._line.close()

@@ -1,0 +1,170 @@
+"""Boards in Unicorn: exact memory map, two UARTs, runs in this process and only when asked to."""
+
+import ctypes
+import time
+from collections import deque
+from typing import Any
+
+from edge.errors import MissingExtra
+from firmware_sim.machine import STACK, Fault, Setup, painted_depth
+from firmware_sim.memory import IMAGE_BYTES, INFO_BASE, PAGE, RAM_BASE
+
+__all__ = ["UnicornMachine"]
+
+_UART0 = 0x4000_4000
+_UARTS = 0x2000
+_SYSTEM = 0xE000_E000
+_DATA, _STATE = 0x0, 0x4
+_RX_FULL = 2
+_WFI = b"\x30\xbf"
+_FOREVER = 0xFFFF_FFFE
+
+
+class UnicornMachine:
+    """A board in Unicorn; see `firmware_sim.machine.Machine`.
+
+    Unicorn has no interrupts: `wfi` hands control back, which is what makes the board idle.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._uc = _engine(setup.core)
+        self._setup = setup
+        self.fault: Fault | None = None
+        self.instructions = 0
+        self._address: int | None = None
+        self._received: tuple[deque[int], deque[int]] = (deque(), deque())
+        self._sent = (bytearray(), bytearray())
+        self._interrupted = False
+        self._map()
+        if setup.count_instructions:
+            self._count()
+        self._pc = int.from_bytes(setup.image[4:8], "little") & ~1
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for UART0; the board sees them when it runs."""
+        self._received[0].extend(data)
+
+    def read(self, timeout: float) -> bytes:
+        """Run until the board idles, and give what it sent; `b""` at once if that is nothing."""
+        if not self._sent[0]:
+            self._advance(time.monotonic() + timeout, None)
+        data = bytes(self._sent[0])
+        self._sent[0].clear()
+        return data
+
+    def run(self, budget: int | None) -> None:
+        """Run until idle or for `budget` instructions."""
+        self._advance(None, budget)
+
+    def peak_stack(self) -> int:
+        """Most bytes of stack used, from the paint that is left."""
+        return painted_depth(bytes(self._uc.mem_read(*STACK)))
+
+    def interrupt(self) -> None:
+        """Stop the emulation in another thread."""
+        self._interrupted = True
+        self._uc.emu_stop()
+
+    def power_off(self) -> None:
+        """Let the engine go."""
+        self._interrupted = True
+        del self._uc
+
+    def _advance(self, deadline: float | None, budget: int | None) -> None:
+        while self.fault is None and not self._interrupted:
+            left = 0 if deadline is None else int((deadline - time.monotonic()) * 1e6)
+            if deadline is not None and left <= 0:
+                return
+            if not self._emulate(left, budget or 0) or budget is not None:
+                return
+            answer = self._setup.sensor.answer(bytes(self._sent[1]))
+            self._sent[1].clear()
+            if not answer:
+                return
+            self._received[1].extend(answer)
+
+    def _emulate(self, timeout: int, count: int) -> bool:
+        """Run on; True if the board went to sleep."""
+        import unicorn
+
+        try:
+            self._uc.emu_start(self._pc | 1, _FOREVER, timeout, count)
+        except unicorn.UcError as error:
+            self._pc = self._uc.reg_read(unicorn.arm_const.UC_ARM_REG_PC)
+            self.fault = Fault(str(error), self._pc, self._address)
+            return False
+        self._pc = self._uc.reg_read(unicorn.arm_const.UC_ARM_REG_PC) & ~1
+        return self._setup.image[self._pc - 2 : self._pc] == _WFI
+
+    def _map(self) -> None:
+        import unicorn
+
+        uc, setup = self._uc, self._setup
+        read_only, read_write = unicorn.UC_PROT_READ, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        uc.mem_map(0, IMAGE_BYTES, read_only | unicorn.UC_PROT_EXEC)
+        uc.mem_write(0, setup.image)
+        slots = ctypes.addressof(ctypes.c_char.from_buffer(setup.slots))
+        uc.mem_map_ptr(setup.memory.slot_base, len(setup.slots), read_write, slots)
+        uc.mem_map(INFO_BASE, PAGE, read_only)
+        uc.mem_write(INFO_BASE, setup.info)
+        uc.mem_map(RAM_BASE, setup.memory.ram, read_write)
+        uc.mem_map(_SYSTEM, PAGE, read_write)
+        uc.mmio_map(_UART0, _UARTS, self._uart_read, None, self._uart_write, None)
+        uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid)
+        stack = int.from_bytes(setup.image[:4], "little")
+        uc.reg_write(unicorn.arm_const.UC_ARM_REG_SP, stack)
+
+    def _uart_read(self, uc: Any, offset: int, size: int, data: Any) -> int:
+        queue = self._received[offset >> 12]
+        if offset & 0xFFF == _STATE:
+            return _RX_FULL if queue else 0
+        return queue.popleft() if offset & 0xFFF == _DATA and queue else 0
+
+    def _uart_write(self, uc: Any, offset: int, size: int, value: int, data: Any) -> None:
+        if offset & 0xFFF == _DATA:
+            self._sent[offset >> 12].append(value & 0xFF)
+
+    def _invalid(self, uc: Any, access: int, address: int, size: int, value: int, data: Any) -> bool:
+        self._address = address
+        return False
+
+    def _count(self) -> None:
+        import unicorn
+
+        lengths: dict[int, int] = {}
+        image = self._setup.image
+
+        def block(uc: Any, address: int, size: int, data: Any) -> None:
+            key = address << 16 | size
+            if key not in lengths:
+                lengths[key] = _thumb_length(image[address : address + size])
+            self.instructions += lengths[key]
+
+        self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
+
+
+def _thumb_length(code: bytes) -> int:
+    """Instructions in a run of Thumb code: 4 bytes if the first half-word says so, else 2."""
+    at = count = 0
+    while at < len(code):
+        at += 4 if code[at + 1] >> 3 in (0b11101, 0b11110, 0b11111) else 2
+        count += 1
+    return count
+
+
+def _engine(core: str) -> Any:
+    try:
+        import unicorn
+    except ImportError:
+        raise MissingExtra(
+            "emulating boards needs unicorn", hint="pip install 'tinyfleet[sim]'"
+        ) from None
+    models = {
+        "m0": unicorn.arm_const.UC_CPU_ARM_CORTEX_M0,
+        "m3": unicorn.arm_const.UC_CPU_ARM_CORTEX_M3,
+        "m4f": unicorn.arm_const.UC_CPU_ARM_CORTEX_M4,
+        "m7": unicorn.arm_const.UC_CPU_ARM_CORTEX_M7,
+    }
+    uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+    uc.ctl_set_cpu_model(models[core])  # UC_MODE_MCLASS would force a Cortex-M33
+    return uc

@@ -76,7 +76,7 @@ def test_what_the_queries_say(catalog: Catalog, sha: dict[str, str]) -> None:
     trains = column(catalog, "devices-for-model", "trains", model=sha["v0"])
     assert trains == [True, False]
     assert column(catalog, "stale", "device") == [device + "nano-2"]
-    assert column(catalog, "stale", "newer") == ["urn:sha256:" + sha["v2"]]
+    assert column(catalog, "stale", "newest") == ["urn:sha256:" + sha["v2"]]
     ancestors = column(catalog, "lineage", "ancestor", model="characters-int8")
     assert ancestors == ["urn:sha256:" + sha[name] for name in ("int8", "v1", "v0")]
     reasons = column(catalog, "contributors", "reason", model=sha["v1"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
 
-from edge.errors import BrokerUnreachable, MissingExtra
+from edge.errors import BrokerUnreachable, MissingExtra, UsageError
 from edge.mqtt import BrokerOptions
 from edge.sockets import LOOPBACK, answers, free_port
 
@@ -55,11 +55,12 @@ class LocalBroker:
 
     Args:
         port: TCP port; 0: a free one.
-        kind: which broker; None: Mosquitto if found, else amqtt.
+        kind: which broker; `auto`: Mosquitto if found, else amqtt.
         directory: folder to keep retained messages in over restarts (Mosquitto); None: none kept.
         listener: Mosquitto configuration lines instead of `allow_anonymous true`, for login or TLS.
 
     Raises:
+        UsageError: there is no broker of that kind.
         MissingExtra: the broker asked for, or any, is not installed.
     """
 
@@ -67,12 +68,15 @@ class LocalBroker:
         self,
         port: int = 0,
         *,
-        kind: Kind | None = None,
+        kind: Kind | Literal["auto"] = "auto",
         directory: Path | None = None,
         listener: Sequence[str] = ("allow_anonymous true",),
     ) -> None:
         """Choose broker and port; `start` starts it."""
-        self.kind: Kind = kind or ("mosquitto" if find_mosquitto() else "amqtt")
+        if kind not in ("auto", "mosquitto", "amqtt"):
+            raise UsageError(f"no broker is called {kind!r}.", hint="mosquitto, amqtt or auto")
+        best: Kind = "mosquitto" if find_mosquitto() else "amqtt"
+        self.kind: Kind = best if kind == "auto" else kind
         self.port = port
         self._fixed = port != 0
         self._directory = directory
@@ -82,7 +86,7 @@ class LocalBroker:
         if not (find_mosquitto() if self.kind == "mosquitto" else has_amqtt()):
             raise MissingExtra(
                 "no MQTT broker is installed here."
-                if kind is None
+                if kind == "auto"
                 else f"the broker {self.kind} is not installed here.",
                 hint="apt-get install mosquitto, or pip install 'tinyfleet[broker]'",
             )
@@ -96,6 +100,11 @@ class LocalBroker:
     def options(self) -> BrokerOptions:
         """Options to connect to it."""
         return BrokerOptions(url=self.url)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
         """Start it and wait until it takes connections.

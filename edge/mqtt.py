@@ -48,9 +48,9 @@ class BrokerOptions:
     """
 
     url: str = "mqtt://127.0.0.1:1883"
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    ca: Path | str | None = None
+    cert: Path | str | None = None
+    key: Path | str | None = None
     username: str | None = None
     password: str | None = None
     insecure: bool = False
@@ -70,7 +70,7 @@ class BrokerOptions:
                 hint="mqtt://127.0.0.1:1883",
             )
         for what, path in (("CA", self.ca), ("certificate", self.cert), ("key", self.key)):
-            if path is not None and not path.is_file():
+            if path is not None and not Path(path).is_file():
                 raise UsageError(f"the {what} file {str(path)!r} is not there.")
             if path is not None and not self.tls:
                 raise UsageError(

@@ -3,9 +3,10 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
-from edge.messages import Offer
+from edge.messages import Offer, Update
 
 __all__ = ["Kept", "RoundBook"]
 
@@ -46,9 +47,21 @@ class RoundBook:
         self._answers: Kept[tuple[str, int, str]] = Kept(16)
 
     def answer(self, offer: Offer) -> bytes | None:
-        """The update that was sent for this run, round and base, if there was one."""
+        """The update that was sent for this run, round and base, if there was one.
+
+        The same bytes, unless the offer has a new correlation id (a coordinator that resumed):
+        then what was learnt, under that id.
+        """
         with self._lock:
-            return self._answers.get((offer.run, offer.round, offer.base))
+            sent = self._answers.get((offer.run, offer.round, offer.base))
+            if sent is None:
+                return None
+            update = Update.decode(sent)
+            if update.id == offer.id:
+                return sent
+            again = replace(update, id=offer.id).encode()
+            self._answers.put((offer.run, offer.round, offer.base), again)
+            return again
 
     def open(self, offer: Offer) -> bool:
         """Make this the open round of its run; False if it is not newer than the open one."""

@@ -137,6 +137,17 @@ def test_a_repeated_offer_gets_the_same_bytes_without_training_again(stage: Stag
     assert len(stage.puppet.trained) == 1
 
 
+def test_a_resumed_coordinator_gets_the_same_delta_under_its_new_id(stage: Stage) -> None:
+    base = stage.hub.publish_model(b"the model")
+    stage.hub.offer(base, id="before")
+    first = stage.hub.update()
+    stage.hub.offer(base, id="after")
+    second = stage.hub.update(2)
+    assert (first.id, second.id) == ("before", "after")
+    assert second.delta.tobytes() == first.delta.tobytes()
+    assert len(stage.puppet.trained) == 1
+
+
 def test_an_offer_repeated_during_training_is_answered_once(stage: Stage) -> None:
     base = stage.hub.publish_model(b"the model")
     stage.puppet.go.clear()

@@ -21,7 +21,7 @@ from ontology.describe.federation import (
 )
 from ontology.describe.model import ModelFacts, Origin, model_triples
 from ontology.named import get_query
-from ontology.namespaces import PROV, TF, device_iri, model_iri, round_iri
+from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
 from ontology.results import Result
 from ontology.store import MEMORY, OxigraphStore, Store
 from ontology.terms import Iri, Term, Triple, literal, moment
@@ -228,7 +228,7 @@ class Catalog:
             for triple in self.store.match(waiting.pop()):
                 yield triple
                 inner = triple.object
-                if isinstance(inner, Iri) and inner not in seen and _below(inner, subject):
+                if isinstance(inner, Iri) and inner not in seen and is_part(inner, subject):
                     seen.add(inner)
                     waiting.append(inner)
 
@@ -302,7 +302,3 @@ class Catalog:
     def dump(self) -> str:
         """Everything, as sorted N-Triples."""
         return self.store.dump()
-
-
-def _below(inner: str, subject: str) -> bool:
-    return inner.startswith((f"{subject}#", f"{subject}:sensor:"))

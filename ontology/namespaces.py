@@ -66,6 +66,11 @@ def round_iri(run: str, number: int) -> str:
     return f"{run_iri(run)}:round:{number}"
 
 
+def is_part(inner: str, whole: str) -> bool:
+    """Whether an IRI names a part of another thing: `<whole>#…` or `<whole>:…`."""
+    return inner.startswith((f"{whole}#", f"{whole}:"))
+
+
 def shorten(iri: str) -> str:
     """An IRI as a person reads it: prefixed, `site/device`, or a digest cut to 12 digits.
 

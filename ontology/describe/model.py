@@ -1,8 +1,8 @@
 """A model file as flat facts: what it is, what it needs, where it comes from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.errors import TinyfleetError
 from ontology.describe.metrics import metric_triples
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LEARNER = "tinylearn"
 """Name of the runtime on the devices."""
 TYPE = Iri(RDF + "type")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,19 @@ class ModelFacts:
         return cls(
             sha256=artifact.sha256,
             size=artifact.size,
-            data_type=artifact.dtype,
+            data_type=_known(lambda: artifact.dtype),
             operators=tuple(sorted({operator.name for operator in artifact.operators})),
-            macs=artifact.macs or None,
+            macs=_known(lambda: artifact.macs) or None,
             **known,
         )
+
+
+def _known(measure: Callable[[], T]) -> T | None:
+    """A measurement, or None where the file does not allow it."""
+    try:
+        return measure()
+    except TinyfleetError:
+        return None
 
 
 def _learner_facts(artifact: "Artifact") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from edge.errors import UsageError
 from ontology.describe.td_terms import ANY_URI, DATE_TIME, SCOPES, TYPE_WORDS, Kind, TermRule
-from ontology.namespaces import PREFIXES, RDF, TD
+from ontology.namespaces import PREFIXES, RDF, TD, is_part
 from ontology.terms import Iri, Literal, Term, Triple, is_iri, literal
 
 MAX_DEPTH = 16
@@ -142,6 +142,11 @@ class _Writer:
             own = inner.get("@id", inner.get("id") if rule.scope == "other" else None)
             child = self.expand(own, {}) if isinstance(own, str) else child_iri(subject, *path)
             yield Triple(subject, Iri(rule.iri), child)
+            if not (set(inner) <= {"@id", "id"} or is_part(child, self.thing)):
+                raise UsageError(
+                    f"a Thing Description speaks of its own thing, this one also of {child}.",
+                    hint=f"an @id that begins with {self.thing}:",
+                )
             yield from self.node(child, inner, rule.scope, depth + 1)
 
     def typed(self, item: Any) -> Literal:

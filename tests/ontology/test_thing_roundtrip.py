@@ -114,6 +114,7 @@ def test_much_of_the_recommendation_comes_back() -> None:
         ({"security": 3}, "text"),
         ({"@type": "tf:a b"}, "known word"),
         ({"properties": {"p": {"type": "strin"}}}, "string"),
+        ({"sosa:hosts": {"@id": "urn:example:other", "tf:online": False}}, "its own thing"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, Any], says: str) -> None:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import paho.mqtt.client as paho
 
@@ -27,6 +27,8 @@ from edge.worker import Worker
 
 __all__ = ["DeviceSession"]
 
+Status = Literal["online", "offline"]
+
 _log = logging.getLogger("tinyfleet.session")
 _GOODBYE_SECONDS = 3.0
 _FINISH_SECONDS = 20.0
@@ -40,6 +42,7 @@ class DeviceSession:
         topics: the device's topics.
         worker: the device.
         fetch_timeout: seconds to wait for an artefact.
+        check_every: seconds of idleness after which the worker is asked whether it still answers.
     """
 
     def __init__(
@@ -49,12 +52,15 @@ class DeviceSession:
         worker: Worker,
         *,
         fetch_timeout: float = 10.0,
+        check_every: float = 5.0,
     ) -> None:
         """Prepare; nothing is sent before `start`."""
         self.topics = topics
         self.worker = worker
         self._options = options
         self._fetch_timeout = fetch_timeout
+        self._check_every = check_every
+        self._present = True
         self._client: paho.Client | None = None
         self._thread: threading.Thread | None = None
         self._jobs: queue.SimpleQueue[Offer | Command | None] = queue.SimpleQueue()
@@ -96,7 +102,7 @@ class DeviceSession:
         """Finish the job in hand, say goodbye, disconnect, close the worker."""
         self._end()
         if self._client is not None:
-            farewell = self._announce(self._client, "offline")
+            farewell = self._announce(self._client, leaving=True)
             if self._client.is_connected():
                 farewell.wait_for_publish(_GOODBYE_SECONDS)
             mqtt.close(self._client)
@@ -139,7 +145,7 @@ class DeviceSession:
 
         def subscribed(client: paho.Client, data: Any, mid: int, *_: Any) -> None:
             if mid == mine:
-                self._announce(client, "online")
+                self._announce(client)
 
         client.on_subscribe = subscribed
         self._fetcher.reconnected(client)
@@ -189,15 +195,28 @@ class DeviceSession:
     # -- in the session's thread -------------------------------------------------------------
 
     def _work(self, client: paho.Client) -> None:
-        while (job := self._jobs.get()) is not None and not self._stopping.is_set():
+        while not self._stopping.is_set():
+            try:
+                job = self._jobs.get(timeout=self._check_every)
+            except queue.Empty:
+                self._look(client)
+                continue
             if isinstance(job, Offer):
                 self._answer_offer(client, job)
-            else:
+            elif job is not None:
                 self._answer_command(client, job)
+
+    def _look(self, client: paho.Client) -> None:
+        """Tell everybody when the device behind us went, or came back."""
+        present = self.worker.check()
+        if present != self._present:
+            self._present = present
+            self._announce(client)
 
     def _answer_offer(self, client: paho.Client, offer: Offer) -> None:
         if not self._book.wanted(offer):
             return
+        before = self.worker.running
         try:
             artefact = self._fetch(client, offer)
             top = self._top.setdefault(offer.run, TopP())
@@ -212,6 +231,12 @@ class DeviceSession:
             return
         if not self._stopping.is_set() and self._book.finish(offer, update):
             self._publish(self.topics.update, update)
+        self._retell(client, before)
+
+    def _retell(self, client: paho.Client, before: str | None) -> None:
+        """Announce again if another artefact is active than before."""
+        if self.worker.running != before:
+            self._announce(client)
 
     def _fetch(self, client: paho.Client, offer: Offer) -> bytes:
         return self._fetcher.fetch(
@@ -233,8 +258,7 @@ class DeviceSession:
         with self._lock:
             self._acks.put(command.id, ack)
             self._taken.discard(command.id)
-        if self.worker.running != before:
-            self._announce(client, "online")
+        self._retell(client, before)
         self._publish(self.topics.ack, ack)
 
     # -- in any thread -----------------------------------------------------------------------
@@ -242,13 +266,14 @@ class DeviceSession:
     def _publish(self, topic: str, payload: bytes) -> None:
         self.client.publish(topic, payload, qos=1)
 
-    def _announce(self, client: paho.Client, status: str) -> paho.MQTTMessageInfo:
+    def _announce(self, client: paho.Client, *, leaving: bool = False) -> paho.MQTTMessageInfo:
         """Retain the description, then the state, so that who is online is also described."""
+        status: Status = "offline" if leaving or not self._present else "online"
         if status == "online":
             description = json.dumps(self.worker.description(self.topics), sort_keys=True)
             client.publish(self.topics.describe, description.encode(), qos=1, retain=True)
         state = self._state(status, self.worker.running).encode()
         return client.publish(self.topics.state, state, qos=1, retain=True)
 
-    def _state(self, status: Any, running: str | None) -> State:
+    def _state(self, status: Status, running: str | None) -> State:
         return State(self.topics.device, status, running, time.time())

@@ -46,6 +46,9 @@ class Worker(Protocol):
     def running(self) -> str | None:
         """SHA-256 of the active artefact; None: none yet."""
 
+    def check(self) -> bool:
+        """Whether the device answers; asked while there is nothing else to do."""
+
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         """The Thing Description."""
 

@@ -42,6 +42,10 @@ class Puppet:
         self.began = threading.Semaphore(0)
         self.delta = np.array([0.5, -1.0, 0.25, 2.0], np.float32)
         self.closed = False
+        self.present = True
+
+    def check(self) -> bool:
+        return self.present
 
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         return LINUX.thing_description(
@@ -370,6 +374,18 @@ def test_a_lost_connection_is_made_again(stage: Stage) -> None:
     assert answers[0] == answers[1]
     assert len(stage.puppet.trained) == 1
     stage.hub.state("online")
+
+
+def test_a_board_that_went_silent_is_offline_until_it_is_back(broker: LocalBroker) -> None:
+    hub, puppet = Hub(broker.options), Puppet()
+    topics = DeviceTopics(SITE.site, "d7")
+    with DeviceSession(broker.options, topics, puppet, check_every=0.05):
+        hub.state("online", "d7")
+        puppet.present = False
+        hub.state("offline", "d7")
+        puppet.present = True
+        hub.state("online", "d7")
+    hub.close()
 
 
 def test_a_session_before_start_has_no_client() -> None:

@@ -1,0 +1,78 @@
+"""The agent of a Linux device: a session over a host worker, until it is told to stop."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from edge.host import HostWorker
+from edge.mqtt import BrokerOptions
+from edge.ports import Sensor
+from edge.profile import DeviceProfile
+from edge.session import DeviceSession
+from edge.store import ArtefactStore
+from edge.topics import DeviceTopics
+
+__all__ = ["HostWorker", "run_agent", "until_signal"]
+
+
+def run_agent(
+    options: BrokerOptions,
+    *,
+    site: str,
+    device: str,
+    sensor: Sensor,
+    state: Path | None = None,
+    profile: DeviceProfile | None = None,
+    arena: int | None = None,
+    stop: threading.Event | None = None,
+    on_ready: Callable[[DeviceSession], None] | None = None,
+) -> None:
+    """Run until SIGTERM, Ctrl-C or `stop`.
+
+    Args:
+        options: where the broker is.
+        site: the site's name.
+        device: the device's name.
+        sensor: its samples.
+        state: folder that keeps the active artefact over restarts; None: none is kept.
+        profile: what the machine is; None: this one.
+        arena: bytes that the learner may use; None: a quarter of the RAM.
+        stop: set it to end the agent from another thread.
+        on_ready: called once the agent is connected.
+
+    Raises:
+        BrokerUnreachable: no broker answers, or it refuses.
+        UsageError: a name is not allowed, or the folder cannot be made.
+    """
+    topics = DeviceTopics(site, device)
+    store = None if state is None else ArtefactStore(state)
+    worker = HostWorker(sensor, store=store, profile=profile, arena=arena)
+    with until_signal(stop) as ended, DeviceSession(options, topics, worker) as session:
+        if on_ready is not None:
+            on_ready(session)
+        ended.wait()
+
+
+@contextmanager
+def until_signal(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+    """An event that SIGTERM sets too, while the body runs; Ctrl-C raises as always.
+
+    Args:
+        stop: the event to use; None: a new one.
+    """
+    ended = stop or threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield ended
+    finally:
+        signal.signal(signal.SIGTERM, before)

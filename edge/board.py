@@ -1,0 +1,184 @@
+"""A microcontroller behind a serial line as a device."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artifact import Artifact
+from edge.board_protocol import BoardClient, BoardError, BoardInfo, Status
+from edge.errors import DoesNotFit
+from edge.layout import Layout, layout_of
+from edge.messages import Plan
+from edge.ports import SerialPort
+from edge.profile import Core, DeviceProfile
+from edge.topics import DeviceTopics
+from edge.worker import Outcome, TrainResult
+
+__all__ = ["BoardWorker"]
+
+Meters = Callable[[], dict[str, float]]
+_SHORT = (Status.ARENA, Status.SPACE)
+
+
+class BoardWorker:
+    """A device that is a board; every call goes over its serial line.
+
+    Args:
+        port: the line to the board; closed by `close`.
+        profile: what the board is; None: what it says itself, with unknown sizes 0.
+        meters: running totals of what is measured, such as instructions; their growth during
+            training is reported.
+        client: options of `BoardClient`, such as `timeout`.
+
+    Raises:
+        BoardError: the board does not answer.
+    """
+
+    def __init__(
+        self,
+        port: SerialPort,
+        *,
+        profile: DeviceProfile | None = None,
+        meters: Meters | None = None,
+        **client: Any,
+    ) -> None:
+        """Ask the board what it is."""
+        self._port = port
+        self._client = BoardClient(port, **client)
+        self._meters = meters
+        self._layout: Layout | None = None
+        self._lock = threading.RLock()
+        self._info = self._client.hello()
+        self.profile = profile or _unknown(self._info)
+
+    @property
+    def info(self) -> BoardInfo:
+        """What the board said last."""
+        return self._info
+
+    @property
+    def running(self) -> str | None:
+        """SHA-256 of the active artefact, as the board said last."""
+        return self._info.active
+
+    def check(self) -> bool:
+        """Whether the board answers."""
+        with self._lock:
+            try:
+                self._info = self._client.hello()
+            except BoardError:
+                return False
+            return True
+
+    def description(self, topics: DeviceTopics) -> dict[str, Any]:
+        """The Thing Description, with the sizes that the board states."""
+        return self.profile.thing_description(
+            topics.device,
+            site=topics.site,
+            arena=self._info.arena,
+            slot=self._info.slot,
+            running=self._info.active,
+        )
+
+    def train(self, artefact: bytes, plan: Plan) -> TrainResult:
+        """Send the base, or only its weights where the board holds the rest; train; read back."""
+        layout, base = layout_of(Artifact(artefact), plan)
+        layers, standardise = layout.train_layers, layout.standardise
+        with self._board():
+            before = self._totals()
+            if layout == self._layout:
+                self._layout = None
+                self._client.set_parameters(base, train_layers=layers, standardise=standardise)
+            else:
+                self._layout = None
+                self._client.upload_artifact(artefact)
+                self._client.reset_learner(train_layers=layers, standardise=standardise)
+            self._layout = layout
+            done = self._client.train(
+                plan.samples,
+                rate=plan.rate,
+                epochs=plan.epochs,
+                train_layers=layers,
+                standardise=standardise,
+            )
+            trained = self._client.get_parameters()
+            after = self._totals()
+        return TrainResult(
+            trained - base,
+            done.learnt,
+            done.loss_first,
+            done.loss_mean,
+            done.loss_last,
+            {name: after[name] - before.get(name, 0.0) for name in after},
+        )
+
+    def deploy(self, artefact: bytes) -> Outcome:
+        """Upload, have the board verify and switch; the old one stays in the other slot."""
+        with self._board():
+            self._layout = None
+            self._client.upload_artifact(artefact)
+            self._client.reset_learner()
+        return {"running": self.running or "", "bytes": len(artefact)}
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model as it is on the board now."""
+        with self._board():
+            return self._client.predict(x)
+
+    def evaluate(self, samples: int) -> Outcome:
+        """Mean loss, right answers (0 for regression) and count on own samples."""
+        with self._board():
+            found = self._client.evaluate(samples)
+        return {"loss": found.loss_mean, "correct": found.correct, "samples": found.samples}
+
+    def rollback(self) -> Outcome:
+        """Go back to the artefact in the other slot."""
+        with self._board():
+            self._layout = None
+            self._client.rollback()
+        return {"running": self.running or ""}
+
+    def close(self) -> None:
+        """Give the serial line back."""
+        self._port.close()
+
+    @contextlib.contextmanager
+    def _board(self) -> Iterator[None]:
+        """One use of the line; afterwards what the board says of itself is fresh."""
+        with self._lock:
+            try:
+                yield
+            except BoardError as error:
+                if error.status in _SHORT:
+                    raise DoesNotFit(
+                        error.message,
+                        needed=error.needed,
+                        available=error.available,
+                        hint=error.hint,
+                    ) from error
+                raise
+            finally:
+                with contextlib.suppress(BoardError):
+                    self._info = self._client.hello()
+
+    def _totals(self) -> dict[str, float]:
+        link = {"serial_retries": float(self._client.retries)}
+        return link if self._meters is None else {**link, **self._meters()}
+
+
+def _unknown(info: BoardInfo) -> DeviceProfile:
+    """The profile of a board of which we know only what it says."""
+    return DeviceProfile(
+        name=info.board,
+        title=info.board,
+        manufacturer="unknown",
+        core=cast("Core", f"cortex-{info.core}"),
+        flash=0,
+        ram=0,
+        clock_hz=0,
+        fpu=info.core in ("m4f", "m7"),
+    )

@@ -1,0 +1,207 @@
+"""A Linux machine as a device: the learner over a sensor, artefacts in a folder."""
+
+import hashlib
+import os
+import platform
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artifact import Artifact
+from edge.budget import requirement
+from edge.errors import DoesNotFit, TinyfleetError
+from edge.layout import Layout, layout_of
+from edge.learner import OnlineLearner
+from edge.messages import Plan
+from edge.ports import Sensor
+from edge.profile import LINUX, DeviceProfile
+from edge.store import ArtefactStore
+from edge.topics import DeviceTopics
+from edge.worker import Outcome, TrainResult
+
+__all__ = ["HostWorker", "host_profile"]
+
+_SLOT = 64 * 1024 * 1024
+_ARENA_SHARE = 4
+
+
+class NothingDeployed(TinyfleetError):
+    """There is no model to run yet."""
+
+
+def host_profile() -> DeviceProfile:
+    """The profile of this machine."""
+    ram = LINUX.ram
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    machine = platform.machine() or "unknown"
+    return replace(LINUX, ram=ram, title=f"Linux host ({machine})")
+
+
+class HostWorker:
+    """A device whose learner runs in this process.
+
+    Args:
+        sensor: its samples.
+        store: where artefacts are kept; None: in memory only.
+        profile: what the machine is; None: this one.
+        arena: bytes that the learner may use; None: a quarter of the RAM.
+        slot: bytes that an artefact may have.
+    """
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        *,
+        store: ArtefactStore | None = None,
+        profile: DeviceProfile | None = None,
+        arena: int | None = None,
+        slot: int = _SLOT,
+    ) -> None:
+        """Load the active artefact, if there is one."""
+        self.profile = profile or host_profile()
+        self.arena = self.profile.ram // _ARENA_SHARE if arena is None else arena
+        self.slot = slot
+        self._sensor = sensor
+        self._store = store
+        self._layout: Layout | None = None
+        self._learner: OnlineLearner | None = None
+        self._cross_entropy = False
+        self._running: str | None = None
+        self._kept: list[bytes] = []
+        if store is not None and store.active is not None:
+            self._load(store.active)
+
+    @property
+    def running(self) -> str | None:
+        """SHA-256 of the active artefact."""
+        return self._running
+
+    def check(self) -> bool:
+        """A host that runs this answers."""
+        return True
+
+    def description(self, topics: DeviceTopics) -> dict[str, Any]:
+        """The Thing Description."""
+        return self.profile.thing_description(
+            topics.device,
+            site=topics.site,
+            arena=self.arena,
+            slot=self.slot,
+            running=self._running,
+        )
+
+    def train(self, artefact: bytes, plan: Plan) -> TrainResult:
+        """Learn one sample at a time, each dropped after its step.
+
+        Losses are added up in float32, in the order they come, as the firmware does.
+        """
+        learner = self._laid_out(artefact, plan)
+        base, rate = learner.parameters, plan.rate
+        losses = np.empty(plan.samples * plan.epochs, np.float32)
+        for epoch in range(plan.epochs):
+            if plan.epochs > 1:
+                self._sensor.rewind()
+            for at in range(epoch * plan.samples, (epoch + 1) * plan.samples):
+                losses[at] = learner.learn_one(*self._sample(), rate=rate)
+        return TrainResult(
+            learner.parameters - base,
+            len(losses),
+            float(losses[0]),
+            float(_sum(losses) / np.float32(len(losses))),
+            float(losses[-1]),
+        )
+
+    def deploy(self, artefact: bytes) -> Outcome:
+        """Check, load, keep: what fails leaves the old one active."""
+        self._load(artefact)
+        if self._store is not None:
+            self._store.deploy(artefact)
+        self._kept = [artefact, *(old for old in self._kept if old != artefact)][:2]
+        return {"running": self._running or "", "bytes": len(artefact)}
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model as it is now: deployed, or as last trained."""
+        return self._ready().predict_many(x)
+
+    def evaluate(self, samples: int) -> Outcome:
+        """Mean loss, right answers (0 for regression) and count on own samples."""
+        learner, correct = self._ready(), 0
+        losses = np.empty(samples, np.float32)
+        for at in range(samples):
+            x, target = self._sample()
+            losses[at] = learner.loss_one(x, target)
+            if self._cross_entropy:
+                correct += int(np.argmax(learner.predict_one(x)) == int(target[0]))
+        mean = float(_sum(losses) / np.float32(samples))
+        return {"loss": mean, "correct": correct, "samples": samples}
+
+    def rollback(self) -> Outcome:
+        """Load the artefact before the active one."""
+        if self._store is not None:
+            self._load(self._store.rollback())
+        elif len(self._kept) > 1:
+            self._kept = self._kept[1:]
+            self._load(self._kept[0])
+        else:
+            raise NothingDeployed("there is no artefact to go back to.", hint="deploy another one")
+        return {"running": self._running or ""}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _laid_out(self, artefact: bytes, plan: Plan) -> OnlineLearner:
+        """A learner with the artefact's weights; running statistics stay where the layout does."""
+        artifact = Artifact(artefact)
+        layout, parameters = layout_of(artifact, plan)
+        need = requirement(
+            artifact, train_layers=layout.train_layers, standardise=layout.standardise
+        )
+        self._fits("training this model", need.ram_train, self.arena)
+        if self._learner is not None and layout == self._layout:
+            self._learner.parameters = parameters
+            return self._learner
+        learner = OnlineLearner(
+            artefact, train_layers=layout.train_layers, standardise=layout.standardise
+        )
+        self._learner, self._layout = learner, layout
+        self._cross_entropy = artifact.spec.loss == "cross_entropy"
+        return learner
+
+    def _load(self, artefact: bytes) -> None:
+        self._fits("this artefact", len(artefact), self.slot)
+        artifact = Artifact(artefact)
+        self._fits("running this model", requirement(artifact).ram_infer, self.arena)
+        learner = OnlineLearner(artefact, infer_only=True)
+        self._cross_entropy = artifact.spec.loss == "cross_entropy"
+        self._learner, self._layout = learner, None
+        self._running = hashlib.sha256(artefact).hexdigest()
+        if not self._kept:
+            self._kept = [artefact]
+
+    def _fits(self, what: str, needed: int, available: int) -> None:
+        if needed > available:
+            raise DoesNotFit(
+                f"{what} needs {needed} bytes, {available} are there.",
+                needed=needed,
+                available=available,
+                hint="a smaller model, or fewer trained layers",
+            )
+
+    def _ready(self) -> OnlineLearner:
+        if self._learner is None:
+            raise NothingDeployed("no model is on this device yet.", hint="deploy one first")
+        return self._learner
+
+    def _sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        try:
+            return self._sensor.next_sample()
+        except StopIteration:
+            raise TinyfleetError("the sensor has no more samples.") from None
+
+
+def _sum(values: NDArray[np.float32]) -> np.float32:
+    """Add float32 one after the other, rounding each time."""
+    return np.float32(np.add.accumulate(values)[-1])

@@ -1,0 +1,51 @@
+"""Which part of a model a plan trains, and whether a learner already holds the rest."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artifact import Artifact
+from edge.errors import UsageError
+from edge.messages import Plan
+
+__all__ = ["Layout", "layout_of"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What must be equal so that replacing the trained weights replaces the model.
+
+    Args:
+        spec: digest of the architecture.
+        train_layers: how many layers from the end are trained; 0: all.
+        standardise: whether inputs are standardised.
+        frozen: digest of the weights that are not trained.
+    """
+
+    spec: str
+    train_layers: int
+    standardise: bool
+    frozen: str
+
+
+def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float32]]:
+    """Split an artefact's parameters as a plan trains them.
+
+    Returns:
+        The layout, and float32 [n]: the parameters of the trained layers.
+
+    Raises:
+        ArtifactError: the artefact has no architecture that can be trained.
+        UsageError: the plan trains more layers than there are.
+    """
+    spec, parameters = artifact.spec, artifact.parameters()
+    layers = len(spec.layers)
+    if plan.train_layers > layers:
+        raise UsageError(f"a plan trains {plan.train_layers} layers, the model has {layers}.")
+    chosen = plan.train_layers % layers
+    trained = spec.layers[-chosen:] if chosen else spec.layers
+    n = sum((layer.n_in + 1) * layer.n_out for layer in trained)
+    frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes()).hexdigest()
+    return Layout(spec.digest(), chosen, plan.standardise, frozen), parameters[-n:]

@@ -86,9 +86,7 @@ class ModelSpec:
             )
 
     @classmethod
-    def mlp(
-        cls, widths: Sequence[int], *, hidden: str = "relu", output: str = "linear"
-    ) -> Self:
+    def mlp(cls, widths: Sequence[int], *, hidden: str = "relu", output: str = "linear") -> Self:
         """Build a multilayer perceptron.
 
         Args:
@@ -157,7 +155,9 @@ class ModelSpec:
         for layer in self.layers:
             middle = start + layer.n_in * layer.n_out
             end = middle + layer.n_out
-            parts.append((vector[start:middle].reshape(layer.n_out, layer.n_in), vector[middle:end]))
+            parts.append(
+                (vector[start:middle].reshape(layer.n_out, layer.n_in), vector[middle:end])
+            )
             start = end
         return parts
 

@@ -1,0 +1,195 @@
+"""OnlineLearner: run a `.tflite` and train it one sample at a time, in C or in its NumPy twin."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import UsageError
+from edge.learner.common import (
+    Float32,
+    LearnerError,
+    NonFinite,
+    Sizes,
+    as_floats,
+    as_targets,
+    as_vector,
+    raise_for,
+)
+from edge.learner.native import INFER_ONLY, STANDARDISE, CLearner, CModel, CSizes, library
+
+__all__ = ["NativeLearner"]
+
+
+class NativeLearner:
+    """The C learner over one model file; one thread at a time.
+
+    Args:
+        model: the bytes of a `.tflite` (float32 to train, int8 to predict).
+        train_layers: train the last so many layers; 0 trains all.
+        standardise: standardise inputs with running statistics that learning updates.
+        infer_only: predict only; needed for int8 models.
+
+    Raises:
+        ArtifactError: the file is broken or holds something unsupported.
+        LearnerError: the model has nothing to train.
+        UsageError: `train_layers` is out of range.
+    """
+
+    backend = "c"
+
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        train_layers: int = 0,
+        standardise: bool = False,
+        infer_only: bool = False,
+    ) -> None:
+        lib = library()
+        if lib is None:
+            raise LearnerError("there is no C build of the learner.", hint="a C compiler")
+        self._lib = lib
+        words = np.zeros(-(-len(model) // 4), np.uint32)  # 4-byte aligned, as the learner needs
+        words.view(np.uint8)[: len(model)] = np.frombuffer(model, np.uint8)
+        self._file, self._model, self._learner = words, CModel(), CLearner()
+        raise_for(
+            lib.tl_model_open(self._model, words.ctypes.data, len(model)), self._model.culprit
+        )
+        if not 0 <= train_layers <= self._model.n_layers:
+            raise UsageError(
+                f"train_layers is {train_layers}, the model has {self._model.n_layers} layers."
+            )
+        flags = STANDARDISE * standardise | INFER_ONLY * infer_only
+        sizes = CSizes()
+        raise_for(lib.tl_model_sizes(self._model, train_layers, flags, sizes))
+        self.sizes = Sizes(
+            sizes.parameters, sizes.target, sizes.arena_infer, sizes.arena_train, sizes.macs
+        )
+        needed = sizes.arena_infer if infer_only else sizes.arena_train
+        self._arena = np.zeros(max(needed // 4, 1), np.float32)
+        raise_for(
+            lib.tl_learner_init(
+                self._learner, self._model, train_layers, flags, self._arena.ctypes.data, needed
+            )
+        )
+        self.n_in, self.n_out = int(self._model.n_in), int(self._model.n_out)
+        count = int(self._learner.n_parameters)
+        self._parameters = self._arena[:count]
+        features = self.n_in if standardise else 0
+        self._statistics = self._arena[count : count + 2 * features]
+
+    @property
+    def parameters(self) -> Float32:
+        """Copy of the trained parameters: float32 [sizes.parameters], see `ModelSpec`."""
+        return self._parameters.copy()
+
+    @parameters.setter
+    def parameters(self, values: Float32) -> None:
+        vector = as_vector(values, self._parameters.size, "parameters")
+        if not np.isfinite(vector).all():
+            raise NonFinite("parameters with NaN or infinity came; the old ones are kept.")
+        self._parameters[:] = vector
+
+    def predict_one(self, x: Any) -> Float32:
+        """Outputs for one input: float32 [n_in] to float32 [n_out]."""
+        x, y = as_vector(x, self.n_in, "x"), np.empty(self.n_out, np.float32)
+        raise_for(self._lib.tl_learner_predict(self._learner, x.ctypes.data, y.ctypes.data))
+        return y
+
+    def predict_many(self, x: Any) -> Float32:
+        """Outputs for many inputs: float32 [n, n_in] to float32 [n, n_out]."""
+        x = as_floats(x, self.n_in, "x")
+        y = np.empty((len(x), self.n_out), np.float32)
+        for row, out in zip(x, y, strict=True):
+            raise_for(self._lib.tl_learner_predict(self._learner, row.ctypes.data, out.ctypes.data))
+        return y
+
+    def predict_int8(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Outputs of an int8 model in its own numbers: int8 [n_in] to int8 [n_out]."""
+        values = np.ascontiguousarray(x, np.int8)
+        if values.size != self.n_in:
+            raise UsageError(f"x of shape {values.shape} came, ({self.n_in},) is needed.")
+        y = np.empty(self.n_out, np.int8)
+        pointer = ctypes.POINTER(ctypes.c_int8)
+        raise_for(
+            self._lib.tl_learner_predict_int8(
+                self._learner, values.ctypes.data_as(pointer), y.ctypes.data_as(pointer)
+            )
+        )
+        return y
+
+    def loss_one(self, x: Any, target: Any) -> float:
+        """Loss of one sample, without learning from it."""
+        x, t = as_vector(x, self.n_in, "x"), as_vector(target, self.sizes.target, "target")
+        loss = ctypes.c_float()
+        raise_for(self._lib.tl_learner_loss(self._learner, x.ctypes.data, t.ctypes.data, loss))
+        return float(loss.value)
+
+    def learn_one(self, x: Any, target: Any, *, rate: float) -> float:
+        """Take one SGD step on one sample.
+
+        Args:
+            x: float32 [n_in].
+            target: a class index (cross-entropy) or float32 [n_out] (mean squared error).
+            rate: learning rate.
+
+        Returns:
+            The loss before the step.
+
+        Raises:
+            NonFinite: NaN or infinity; the weights are as they were.
+            UsageError: a wrong shape or class index.
+        """
+        x, t = as_vector(x, self.n_in, "x"), as_vector(target, self.sizes.target, "target")
+        loss = ctypes.c_float()
+        raise_for(
+            self._lib.tl_learner_learn(self._learner, x.ctypes.data, t.ctypes.data, rate, loss)
+        )
+        return float(loss.value)
+
+    def learn_many(self, x: Any, targets: Any, *, rate: float) -> Float32:
+        """Take one step on each sample in turn: the same bits as a loop of `learn_one`.
+
+        Args:
+            x: float32 [n, n_in].
+            targets: [n] class indices, or float32 [n, n_out].
+            rate: learning rate.
+
+        Returns:
+            float32 [n] losses, each before its step.
+
+        Raises:
+            NonFinite: at the first such sample; the ones before it have been learnt.
+        """
+        x = as_floats(x, self.n_in, "x")
+        t = as_targets(targets, len(x), self.sizes.target)
+        losses, done = np.empty(len(x), np.float32), ctypes.c_uint32()
+        raise_for(
+            self._lib.tl_learner_learn_many(
+                self._learner,
+                len(x),
+                x.ctypes.data,
+                t.ctypes.data,
+                rate,
+                losses.ctypes.data,
+                done,
+            )
+        )
+        return losses
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs: parameters and running statistics (mean, squares, count)."""
+        return {
+            "parameters": self.parameters,
+            "statistics": self._statistics.copy(),
+            "count": int(self._learner.standardiser.count),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take a state that `state` gave, of the same architecture and options."""
+        statistics = as_vector(state["statistics"], self._statistics.size, "statistics")
+        self.parameters = state["parameters"]
+        self._statistics[:] = statistics
+        self._learner.standardiser.count = int(state["count"])

@@ -1,0 +1,75 @@
+"""Find the host build of the learner, or make one where a C compiler is at hand."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["library_path"]
+
+FOLDER = Path(__file__).parent
+FLAGS = ["-std=c99", "-O2", "-ffp-contract=off", "-fPIC", "-shared"]
+
+
+@cache
+def library_path() -> Path | None:
+    """Path of the shared library; None where there is neither a build nor a compiler.
+
+    The one that installing made comes first. Else the sources are compiled once into the user's
+    cache folder, under a name made from their bytes. TINYFLEET_LEARNER=reference says not to look.
+    """
+    if os.environ.get("TINYFLEET_LEARNER") == "reference":
+        return None
+    installed = find_spec("edge.learner._tinylearn")
+    if installed is not None and installed.origin is not None and _is_current(installed.origin):
+        return Path(installed.origin)
+    return _compiled()
+
+
+def _sources() -> list[Path]:
+    return sorted([*(FOLDER / "src").glob("*.[ch]"), *(FOLDER / "include").glob("*.h")])
+
+
+def _is_current(library: str) -> bool:
+    """Whether an in-place build is newer than its sources (always so for an installed one)."""
+    newest = max((path.stat().st_mtime for path in _sources()), default=0.0)
+    return Path(library).stat().st_mtime >= newest
+
+
+def _compiler() -> list[str] | None:
+    for name in ("cc", "gcc", "clang"):
+        if shutil.which(name):
+            return [name]
+    if find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    return None
+
+
+def _compiled() -> Path | None:
+    sources = _sources()
+    if not any(path.suffix == ".c" for path in sources):
+        return None
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    library = cache_root / "tinyfleet" / f"tinylearn-{digest}-{sys.platform}.so"
+    if library.exists():
+        return library
+    compiler = _compiler()
+    if compiler is None:
+        return None
+    c_files = [str(path) for path in sources if path.suffix == ".c"]
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            built = Path(folder) / library.name
+            command = [*compiler, *FLAGS, f"-I{FOLDER / 'include'}", *c_files, "-o", str(built)]
+            subprocess.run(command, check=True, capture_output=True)
+            built.replace(library)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return library

@@ -1,0 +1,113 @@
+"""What the learner over C and its NumPy twin share: sizes, errors and argument checks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import ArtifactError, TinyfleetError, UsageError
+
+__all__ = [
+    "LearnerError",
+    "NonFinite",
+    "Sizes",
+    "as_floats",
+    "as_targets",
+    "as_vector",
+    "raise_for",
+]
+
+Float32 = NDArray[np.float32]
+
+TRUNCATED, FORMAT, OPERATOR, TYPE, SHAPE, LIMIT = -1, -2, -3, -4, -5, -6
+ARENA, ARGUMENT, FROZEN, NONFINITE = -7, -8, -9, -10
+
+MEANINGS = {
+    TRUNCATED: "the file ends before what it points at",
+    FORMAT: "this is not a .tflite file, or it is broken",
+    TYPE: "a tensor is neither float32, int8 nor int32 as its place needs",
+    SHAPE: "the operators do not form a chain of dense layers whose shapes agree",
+    LIMIT: "more than 8 layers, or one wider than 4096",
+    ARENA: "the arena is too small",
+}
+
+
+class LearnerError(TinyfleetError):
+    """The learner refused a call; nothing was changed."""
+
+
+class NonFinite(LearnerError):
+    """A sample, target, rate or loss is NaN or infinite; the weights are as they were."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a model needs: counts of float32 (parameters, target), bytes (arenas), and MACs."""
+
+    parameters: int
+    target: int
+    arena_infer: int
+    arena_train: int
+    macs: int
+
+
+def raise_for(status: int, culprit: int = 0) -> None:
+    """Raise the error that belongs to a `tl_status`; 0 raises nothing."""
+    if status == 0:
+        return
+    if status == OPERATOR:
+        raise ArtifactError(
+            f"operator {culprit} (builtin code) or its version is not supported.",
+            hint="a model of FULLY_CONNECTED, RELU, TANH and a last SOFTMAX",
+        )
+    if status in MEANINGS:
+        raise ArtifactError(f"{MEANINGS[status]}.", hint="export the model again")
+    if status == FROZEN:
+        raise LearnerError(
+            "the model has no float32 layer to train, or was opened to predict only.",
+            hint="a float32 artefact, and infer_only=False",
+        )
+    if status == NONFINITE:
+        raise NonFinite(
+            "a sample, target or rate is NaN, infinite or too large, or the loss became so; "
+            "nothing was learnt from it.",
+            hint="check the sensor's values, or a smaller rate",
+        )
+    raise UsageError("an argument is out of range, such as a class index or a layer count.")
+
+
+def as_vector(x: Any, n: int, what: str) -> Float32:
+    """One float32 [n], copied only if it must be.
+
+    Raises:
+        UsageError: another number of values.
+    """
+    array = np.ascontiguousarray(x, np.float32)
+    if array.size != n or array.ndim > 2:
+        raise UsageError(f"{what} of shape {array.shape} came, ({n},) is needed.")
+    return array.reshape(n)
+
+
+def as_floats(x: Any, n: int, what: str) -> Float32:
+    """A float32 [rows, n].
+
+    Raises:
+        UsageError: another shape.
+    """
+    array = np.ascontiguousarray(x, np.float32)
+    if array.ndim != 2 or array.shape[1] != n:
+        raise UsageError(f"{what} of shape {array.shape} came, (rows, {n}) is needed.")
+    return array
+
+
+def as_targets(targets: Any, rows: int, n: int) -> Float32:
+    """A float32 [rows, n]; [rows] is taken too where n is 1.
+
+    Raises:
+        UsageError: another shape.
+    """
+    array = np.ascontiguousarray(targets, np.float32)
+    if array.size != rows * n or (array.ndim == 1 and n != 1):
+        raise UsageError(f"targets of shape {array.shape} came, ({rows}, {n}) is needed.")
+    return array.reshape(rows, n)

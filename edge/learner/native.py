@@ -1,0 +1,120 @@
+"""The C library through ctypes: its structs and functions, as in tinylearn.h."""
+
+import ctypes
+from ctypes import POINTER, Structure, c_float, c_int, c_int8, c_int32, c_uint8, c_uint16, c_uint32
+from functools import cache
+from typing import ClassVar
+
+from edge.learner.build import library_path
+
+__all__ = ["INFER_ONLY", "STANDARDISE", "CLearner", "CModel", "CSizes", "library"]
+
+STANDARDISE, INFER_ONLY = 1, 2
+MAX_LAYERS = 8
+
+FloatPointer = POINTER(c_float)
+
+
+class CLayer(Structure):
+    """`tl_layer`."""
+
+    _fields_: ClassVar = [
+        ("weights", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        ("n_in", c_uint16),
+        ("n_out", c_uint16),
+        ("n_scales", c_uint16),
+        ("type", c_uint8),
+        ("activation", c_uint8),
+        ("in_scale", c_float),
+        ("out_scale", c_float),
+        ("act_scale", c_float),
+        ("in_zero", c_int32),
+        ("out_zero", c_int32),
+        ("act_zero", c_int32),
+    ]
+
+
+class CModel(Structure):
+    """`tl_model`."""
+
+    _fields_: ClassVar = [
+        ("file", ctypes.c_void_p),
+        ("file_size", c_uint32),
+        ("n_layers", c_uint16),
+        ("n_in", c_uint16),
+        ("n_out", c_uint16),
+        ("type", c_uint8),
+        ("loss", c_uint8),
+        ("culprit", c_int32),
+        ("layers", CLayer * MAX_LAYERS),
+    ]
+
+
+class CSizes(Structure):
+    """`tl_sizes`."""
+
+    _fields_: ClassVar = [
+        ("parameters", c_uint32),
+        ("target", c_uint32),
+        ("arena_infer", c_uint32),
+        ("arena_train", c_uint32),
+        ("macs", c_uint32),
+    ]
+
+
+class CStandardiser(Structure):
+    """`tl_standardiser`."""
+
+    _fields_: ClassVar = [
+        ("count", c_uint32),
+        ("n", c_uint16),
+        ("mean", FloatPointer),
+        ("m2", FloatPointer),
+    ]
+
+
+class CLearner(Structure):
+    """`tl_learner`."""
+
+    _fields_: ClassVar = [
+        ("model", POINTER(CModel)),
+        ("first_trainable", c_uint16),
+        ("flags", c_uint16),
+        ("n_parameters", c_uint32),
+        ("parameters", FloatPointer),
+        ("standardiser", CStandardiser),
+        ("scratch", FloatPointer),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The loaded library with its prototypes, or None where there is none."""
+    path = library_path()
+    if path is None:
+        return None
+    lib = ctypes.CDLL(str(path))
+    floats, learner = ctypes.c_void_p, POINTER(CLearner)
+    prototypes = {
+        "tl_model_open": [POINTER(CModel), ctypes.c_void_p, c_uint32],
+        "tl_model_sizes": [POINTER(CModel), c_uint16, c_uint16, POINTER(CSizes)],
+        "tl_learner_init": [
+            learner, POINTER(CModel), c_uint16, c_uint16, ctypes.c_void_p, c_uint32,
+        ],
+        "tl_learner_predict": [learner, floats, floats],
+        "tl_learner_loss": [learner, floats, floats, FloatPointer],
+        "tl_learner_learn": [learner, floats, floats, c_float, FloatPointer],
+        "tl_learner_learn_many": [
+            learner, c_uint32, floats, floats, c_float, floats, POINTER(c_uint32),
+        ],
+        "tl_learner_predict_int8": [learner, POINTER(c_int8), POINTER(c_int8)],
+    }  # fmt: skip
+    for name, arguments in prototypes.items():
+        function = getattr(lib, name)
+        function.argtypes, function.restype = arguments, c_int
+    for name in ("tl_sqrt", "tl_exp", "tl_tanh"):
+        function = getattr(lib, name)
+        function.argtypes, function.restype = [c_float], c_float
+    return lib

@@ -1,4 +1,4 @@
-"""Build the firmware images with zig (from pip) or arm-none-eabi-gcc, and check the shipped ones."""
+"""Build the firmware images with zig or arm-none-eabi-gcc, and check the shipped ones."""
 
 import hashlib
 import shutil
@@ -27,8 +27,10 @@ _COMMON = (
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer"),
     *_WARNINGS,
 )
-_LINK = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-T,firmware_sim/firmware/boards/link.ld", "-Wl,-s")
-_LINK += ("-Wl,-z,max-page-size=4",)
+_LINK = (
+    *("-nostdlib", "-Wl,--gc-sections", "-Wl,-s", "-Wl,-z,max-page-size=4"),
+    "-Wl,-T,firmware_sim/firmware/boards/link.ld",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edge.errors import UsageError
 from edge.profile import DeviceProfile
 
-__all__ = ["INFO_BASE", "PAGE", "RAM_BASE", "MemoryMap", "STACK_BYTES", "STACK_PAINT"]
+__all__ = ["INFO_BASE", "PAGE", "RAM_BASE", "STACK_BYTES", "STACK_PAINT", "MemoryMap"]
 
 PAGE = 0x1000
 IMAGE_BYTES = 0x10000

@@ -46,9 +46,10 @@ class QemuMachine:
             self._link = self._connect("link")
             self._sensor = self._connect("sensor")
             self._control = _Control(self._connect("control"))
-        except TinyfleetError:
+        except (TinyfleetError, OSError) as error:
+            reason = f"QEMU did not start: {self._log() or error}"
             self._end()
-            raise
+            raise TinyfleetError(reason) from error
         self._thread = threading.Thread(target=self._serve_sensor, daemon=True)
         self._thread.start()
 
@@ -92,7 +93,9 @@ class QemuMachine:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         setup, path = self._setup, self._path
-        loads = {0: setup.image, setup.memory.slot_base: setup.slots[:], INFO_BASE: setup.info}
+        kernel = path / "image.bin"
+        kernel.write_bytes(setup.image)
+        loads = {setup.memory.slot_base: setup.slots[:], INFO_BASE: setup.info}
         command = ["qemu-system-arm", "-M", _MACHINES[setup.core], "-display", "none"]
         for address, data in loads.items():
             file = path / f"{address:08x}.bin"
@@ -101,7 +104,7 @@ class QemuMachine:
         for name in ("link", "sensor", "control"):
             command += ["-chardev", f"socket,id={name},path={path / name},server=on,wait=on"]
         command += ["-serial", "chardev:link", "-serial", "chardev:sensor"]
-        command += ["-mon", "chardev=control,mode=control", "-kernel", str(path / "00000000.bin")]
+        command += ["-mon", "chardev=control,mode=control", "-kernel", str(kernel)]
         log = (path / "log").open("wb")
         with log:
             return subprocess.Popen(
@@ -119,7 +122,7 @@ class QemuMachine:
                 time.sleep(0.005)
             else:
                 return line
-        raise TinyfleetError(f"QEMU did not start: {self._log()}")
+        raise TinyfleetError(f"it opened no line called {name}")
 
     def _serve_sensor(self) -> None:
         while True:

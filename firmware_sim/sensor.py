@@ -45,4 +45,4 @@ class SensorLine:
             return b""
         self.samples += 1
         parts = (np.asarray(x, "<f4").ravel(), np.asarray(target, "<f4").ravel())
-        return np.concatenate(parts).tobytes()
+        return b"".join(part.tobytes() for part in parts)

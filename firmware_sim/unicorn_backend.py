@@ -39,6 +39,7 @@ class UnicornMachine:
         if setup.count_instructions:
             self._count()
         self._pc = int.from_bytes(setup.image[4:8], "little") & ~1
+        self._advance(None, None)  # boots, until it waits for its first request
 
     def write(self, data: bytes) -> None:
         """Queue bytes for UART0; the board sees them when it runs."""
@@ -124,7 +125,9 @@ class UnicornMachine:
         if offset & 0xFFF == _DATA:
             self._sent[offset >> 12].append(value & 0xFF)
 
-    def _invalid(self, uc: Any, access: int, address: int, size: int, value: int, data: Any) -> bool:
+    def _invalid(
+        self, uc: Any, access: int, address: int, size: int, value: int, data: Any
+    ) -> bool:
         self._address = address
         return False
 

@@ -17,7 +17,8 @@ static uint8_t outbox[LINK_MAX_PAYLOAD];
 static uint32_t outbox_bytes; /* of the last reply, kept to send again; 0: none yet */
 static uint32_t last_op, last_seq;
 
-int32_t agent_open(agent *a, int32_t slot)
+/* Not inlined: keeps its tl_model out of other frames. */
+__attribute__((noinline)) int32_t agent_open(agent *a, int32_t slot)
 {
     slot_file file;
     tl_model model;
@@ -62,7 +63,7 @@ int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply)
     return status;
 }
 
-static void put_model(const agent *a, cb_writer *reply)
+__attribute__((noinline)) static void put_model(const agent *a, cb_writer *reply)
 {
     tl_sizes sizes;
     bool frozen = tl_model_sizes(&a->model, a->train_layers, a->flags & TL_STANDARDISE, &sizes) != TL_OK;

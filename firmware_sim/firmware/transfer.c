@@ -117,23 +117,27 @@ static bool digest_is(const uint8_t *data, uint32_t size, const uint8_t *wanted)
     return difference == 0;
 }
 
+/* Not inlined: its tl_model must be off the stack when agent_open needs another. */
+__attribute__((noinline)) static int32_t check_candidate(agent *a, const uint8_t *file, uint32_t size)
+{
+    tl_model candidate;
+    int32_t status = tl_model_open(&candidate, file, size);
+    return status == TL_OK ? learner_fits(a, &candidate, 0, TL_INFER_ONLY) : status;
+}
+
 static int32_t commit_slot(agent *a)
 {
     const transfer *t = &a->incoming;
     const uint8_t *file = slot_data(t->slot);
-    tl_model candidate;
     if (!digest_is(file, t->size, t->digest)) {
         return LINK_E_DIGEST;
     }
-    int32_t status = tl_model_open(&candidate, file, t->size);
-    if (status == TL_OK) {
-        status = learner_fits(a, &candidate, 0, TL_INFER_ONLY);
+    int32_t status = check_candidate(a, file, t->size);
+    if (status == 0) {
+        slot_commit(t->slot, t->size, t->digest);
+        status = agent_open(a, t->slot);
     }
-    if (status != 0) {
-        return status;
-    }
-    slot_commit(t->slot, t->size, t->digest);
-    return agent_open(a, t->slot);
+    return status;
 }
 
 static bool all_finite(const uint8_t *data, uint32_t size)

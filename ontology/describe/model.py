@@ -37,7 +37,7 @@ class ModelFacts:
         data_type: `float32` or `int8`, of input and output.
         operators: names of the operators used.
         layers: dense layers in order.
-        parameters: trainable numbers.
+        parameters: numbers that its operators multiply and add.
         macs: multiply-accumulates of one forward pass.
         inference_bytes: RAM to predict.
         training_bytes: RAM to train every layer.
@@ -65,6 +65,7 @@ class ModelFacts:
             data_type=_known(lambda: artifact.dtype),
             operators=tuple(sorted({operator.name for operator in artifact.operators})),
             macs=_known(lambda: artifact.macs) or None,
+            parameters=_known(lambda: artifact.describe().parameters) or None,
             **known,
         )
 
@@ -87,7 +88,6 @@ def _learner_facts(artifact: "Artifact") -> dict[str, Any]:
         return {}
     return {
         "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation) for x in layers),
-        "parameters": needs.parameters or None,
         "inference_bytes": needs.ram_infer,
         "training_bytes": needs.ram_train or None,
         "runtimes": (LEARNER,),

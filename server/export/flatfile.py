@@ -12,7 +12,6 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-
 __all__ = ["FULLY_CONNECTED", "RELU", "SOFTMAX", "TANH", "FlatFile", "Operator", "Tensor"]
 
 FULLY_CONNECTED, RELU, SOFTMAX, TANH = 9, 19, 25, 28
@@ -40,7 +39,7 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str
     data: NDArray[Any] | None = None
-    scales: Sequence[float] = ()
+    scales: Sequence[float] | NDArray[np.float32] = ()
     zero_points: Sequence[int] = ()
     axis: int = 0
 
@@ -82,7 +81,9 @@ class FlatFile:
         metadata = _offsets(
             b,
             [
-                _table(b, 2, {0: ("offset", b.CreateString(key)), 1: ("uint32", first_metadata + i)})
+                _table(
+                    b, 2, {0: ("offset", b.CreateString(key)), 1: ("uint32", first_metadata + i)}
+                )
                 for i, key in enumerate(self.metadata)
             ],
         )

@@ -1,0 +1,201 @@
+"""Run a `.tflite` or `.onnx` file in whichever runtime is installed, behind one Protocol."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import ArtifactError, MissingExtra, UsageError
+
+__all__ = ["RUNTIMES", "Runtime", "available", "load"]
+
+
+class Runtime(Protocol):
+    """A loaded model."""
+
+    name: str
+
+    def run(self, x: NDArray[Any], /) -> NDArray[Any]:
+        """Answer a batch.
+
+        Args:
+            x: float32 [n, n_in]; for a file with int8 input also int8 [n, n_in].
+
+        Returns:
+            [n, n_out]; float32 for float32 (an int8 file quantises inside), int8 for int8.
+        """
+
+
+class _Interpreter:
+    """The Interpreter API that tflite-runtime and ai-edge-litert share."""
+
+    def __init__(self, name: str, interpreter: Any) -> None:
+        interpreter.allocate_tensors()
+        self.name = name
+        self._interpreter = interpreter
+        self._in = interpreter.get_input_details()[0]
+        self._out = interpreter.get_output_details()[0]
+
+    def run(self, x: NDArray[Any], /) -> NDArray[Any]:
+        return _rows(x, self._in["dtype"], self._in["quantization"], self._out, self._one)
+
+    def _one(self, row: NDArray[Any]) -> NDArray[Any]:
+        self._interpreter.set_tensor(self._in["index"], row)
+        self._interpreter.invoke()
+        return np.array(self._interpreter.get_tensor(self._out["index"]))
+
+
+class _Micro:
+    """TensorFlow Lite Micro, its reference kernels on the host."""
+
+    def __init__(self, name: str, interpreter: Any) -> None:
+        self.name = name
+        self._interpreter = interpreter
+        self._in = _plain(interpreter.get_input_details(0))
+        self._out = _plain(interpreter.get_output_details(0))
+
+    def run(self, x: NDArray[Any], /) -> NDArray[Any]:
+        return _rows(x, self._in["dtype"], self._in["quantization"], self._out, self._one)
+
+    def _one(self, row: NDArray[Any]) -> NDArray[Any]:
+        self._interpreter.set_input(row, 0)
+        self._interpreter.invoke()
+        return np.array(self._interpreter.get_output(0))
+
+
+class _Onnx:
+    """onnxruntime on one thread."""
+
+    def __init__(self, name: str, session: Any) -> None:
+        self.name = name
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def run(self, x: NDArray[Any], /) -> NDArray[Any]:
+        answer = self._session.run(None, {self._input: np.asarray(x, np.float32)})[0]
+        return np.asarray(answer)
+
+
+def _plain(details: Any) -> dict[str, Any]:
+    parameters = details["quantization_parameters"]
+    around = (0.0, 0)
+    if len(parameters["scales"]):
+        around = (float(parameters["scales"][0]), int(parameters["zero_points"][0]))
+    return {"dtype": details["dtype"], "quantization": around}
+
+
+def _rows(
+    x: NDArray[Any],
+    dtype: Any,
+    around: tuple[float, int],
+    out: dict[str, Any],
+    one: Callable[[NDArray[Any]], NDArray[Any]],
+) -> NDArray[Any]:
+    whole = x.dtype == np.int8
+    if dtype == np.int8 and not whole:
+        codes = np.rint(x / np.float32(around[0])) + around[1]
+        x = np.clip(codes, -128, 127).astype(np.int8)
+    rows = [one(np.ascontiguousarray(x[i : i + 1])) for i in range(len(x))]
+    y = np.concatenate(rows) if rows else np.zeros((0, 0), out["dtype"])
+    if out["dtype"] != np.int8 or whole:
+        return y
+    scale, zero = out["quantization"]
+    return np.asarray((y.astype(np.float32) - np.float32(zero)) * np.float32(scale), np.float32)
+
+
+def _tflite_runtime(data: bytes) -> Runtime:
+    from tflite_runtime import interpreter as tflite
+
+    kind = tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    made = tflite.Interpreter(model_content=data, experimental_op_resolver_type=kind)
+    return _Interpreter("tflite-runtime", made)
+
+
+def _litert(data: bytes) -> Runtime:
+    from ai_edge_litert import interpreter as litert
+
+    kind = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    made = litert.Interpreter(model_content=data, experimental_op_resolver_type=kind)
+    return _Interpreter("ai-edge-litert", made)
+
+
+def _tflite_micro(data: bytes) -> Runtime:
+    from tflite_micro.python.tflite_micro import runtime
+
+    return _Micro("tflite-micro", runtime.Interpreter.from_bytes(data))
+
+
+def _onnxruntime(data: bytes) -> Runtime:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return _Onnx("onnxruntime", session)
+
+
+RUNTIMES: dict[str, tuple[str, Callable[[bytes], Runtime]]] = {
+    "tflite-runtime": ("tflite", _tflite_runtime),
+    "ai-edge-litert": ("tflite", _litert),
+    "tflite-micro": ("tflite", _tflite_micro),
+    "onnxruntime": ("onnx", _onnxruntime),
+}
+_BROKEN = (ImportError, SystemError, AttributeError, OSError)
+
+
+def available(data: bytes) -> list[Runtime]:
+    """Load a model in every runtime for its format that works here.
+
+    A runtime counts only if it constructs an interpreter: some import and then fail.
+
+    Args:
+        data: the bytes of a `.tflite` or `.onnx` file.
+    """
+    found = []
+    for name, (kind, _) in RUNTIMES.items():
+        if kind == _kind(data):
+            try:
+                found.append(load(data, name))
+            except MissingExtra:
+                continue
+    return found
+
+
+def load(data: bytes, name: str | None = None) -> Runtime:
+    """Load a model.
+
+    Args:
+        data: the bytes of a `.tflite` or `.onnx` file.
+        name: one of `RUNTIMES`; None takes the first that works.
+
+    Raises:
+        UsageError: no such runtime, or it is for the other format.
+        MissingExtra: the runtime is not installed, or does not work here.
+        ArtifactError: the runtime refuses the file.
+    """
+    kind = _kind(data)
+    fitting = [n for n, (its, _) in RUNTIMES.items() if its == kind]
+    if name is None:
+        for candidate in fitting:
+            try:
+                return load(data, candidate)
+            except MissingExtra:
+                continue
+        raise MissingExtra(
+            f"no runtime for .{kind} files works here.", hint=f"pip install 'tinyfleet[{kind}]'"
+        )
+    if name not in fitting:
+        raise UsageError(f"runtime {name!r} came, .{kind} files run in {', '.join(fitting)}.")
+    try:
+        return RUNTIMES[name][1](data)
+    except _BROKEN as error:
+        hint = f"pip install 'tinyfleet[{kind}]'"
+        raise MissingExtra(f"{name} does not work here: {error}.", hint=hint) from error
+    except Exception as error:  # each runtime has exception types of its own
+        raise ArtifactError(f"{name} refuses the file: {error}") from error
+
+
+def _kind(data: bytes) -> str:
+    return "tflite" if data[4:8] == b"TFL3" else "onnx"

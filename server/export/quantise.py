@@ -1,0 +1,77 @@
+"""Affine int8 quantisation of activations, symmetric int8 of weights, int32 of biases.
+
+Source: Jacob et al. 2018 (arXiv:1712.05877), and the TensorFlow Lite 8-bit specification.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SOFTMAX_OUT", "TANH_OUT", "Affine", "DenseInt8", "quantise_dense"]
+
+_SMALLEST_SCALE = 1e-12
+
+
+@dataclass(frozen=True)
+class Affine:
+    """real = scale * (q - zero), q in -128..127."""
+
+    scale: float
+    zero: int
+
+    @classmethod
+    def covering(cls, values: NDArray[Any]) -> "Affine":
+        """The finest scale that covers all values and holds 0 exactly."""
+        low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+        scale = float(np.float32(max((high - low) / 255.0, _SMALLEST_SCALE)))
+        return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
+
+    def quantise(self, values: NDArray[Any]) -> NDArray[np.int8]:
+        """Round to the nearest code, ties to even; what lies outside is clipped."""
+        codes = np.rint(values / np.float64(self.scale)) + self.zero
+        return np.asarray(np.clip(codes, -128, 127), np.int8)
+
+    def restore(self, codes: NDArray[np.int8]) -> NDArray[np.float32]:
+        """The real values of codes."""
+        shifted = codes.astype(np.float32) - np.float32(self.zero)
+        return np.asarray(shifted * np.float32(self.scale), np.float32)
+
+
+# The only output scales that the runtimes accept.
+SOFTMAX_OUT = Affine(1 / 256, -128)
+TANH_OUT = Affine(1 / 128, 0)
+
+
+@dataclass(frozen=True)
+class DenseInt8:
+    """A quantised dense layer: weights int8 [out, in], bias int32 [out], scales [1 or out]."""
+
+    weights: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    scales: NDArray[np.float32]
+    bias_scales: NDArray[np.float32]
+
+
+def quantise_dense(
+    weights: NDArray[np.float32], bias: NDArray[np.float32], in_scale: float, *, per_channel: bool
+) -> DenseInt8:
+    """Quantise one layer to weights of +-127; a bias always fits into 31 bits.
+
+    Args:
+        weights: float32 [out, in].
+        bias: float32 [out].
+        in_scale: scale of the layer's input.
+        per_channel: one scale a row instead of one for all.
+    """
+    largest = np.abs(weights.astype(np.float64)).max(axis=1)
+    wanted = np.abs(bias.astype(np.float64)) / (in_scale * 2.0**30)
+    scale = np.maximum(np.maximum(largest / 127.0, wanted), _SMALLEST_SCALE)
+    if not per_channel:
+        scale = scale.max(keepdims=True)
+    scales = scale.astype(np.float32)
+    codes = np.clip(np.rint(weights / scales.astype(np.float64)[:, None]), -127, 127)
+    bias_scales = (np.float32(in_scale) * scales).astype(np.float32)
+    bias_codes = np.rint(bias / bias_scales.astype(np.float64)).astype(np.int32)
+    return DenseInt8(codes.astype(np.int8), bias_codes, scales, bias_scales)

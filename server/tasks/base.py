@@ -1,0 +1,109 @@
+"""What a task is: clients with data of their own, and few-shot episodes drawn from it."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.spec import ModelSpec
+
+__all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Task"]
+
+Split = Literal["train", "test"]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One small learning problem of one client.
+
+    Args:
+        support_x: float32 [n, n_in], what is learnt from.
+        support_y: float32 [n, k] targets: k = 1 class index, or n_out values.
+        query_x: float32 [m, n_in], what is measured on; never learnt from.
+        query_y: float32 [m, k].
+    """
+
+    support_x: Float32
+    support_y: Float32
+    query_x: Float32
+    query_y: Float32
+
+
+class Client(Protocol):
+    """One owner of data."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def episode(self, rng: np.random.Generator, *, shots: int, queries: int) -> Episode:
+        """Draw an episode.
+
+        Args:
+            rng: where all randomness comes from; the same state gives the same episode.
+            shots: support samples (of each class, where there are classes).
+            queries: query samples (of each class, where there are classes).
+        """
+
+
+class Task(Protocol):
+    """A family of clients, split into those to train on and those kept unseen."""
+
+    name: str
+    metric: str
+    """`accuracy` (share of queries answered right) or `mse`."""
+    higher_is_better: bool
+    description: str
+    """One line: which data, how split."""
+    ways: int
+    """Classes of an episode; 1 in a regression."""
+
+    def spec(self) -> ModelSpec:
+        """The device-sized model of this task."""
+
+    def clients(self, split: Split) -> int:
+        """How many clients a split has."""
+
+    def client(self, index: int, split: Split) -> Client:
+        """One client; an index beyond the last starts again from the first."""
+
+    def measure(self, outputs: Float32, targets: Float32) -> float:
+        """The metric: outputs float32 [n, n_out], targets float32 [n, k]."""
+
+
+class EpisodeSensor:
+    """A device's sensor over a client: one episode's support set after another.
+
+    Args:
+        client: whose data it gives.
+        shots: support samples of an episode (of each class).
+        seed: with the episode's number, gives its random state; the same seed, the same stream.
+    """
+
+    def __init__(self, client: Client, *, shots: int, seed: int) -> None:
+        self._client, self._shots, self._seed = client, shots, seed
+        self._number, self._position = 0, 0
+        self._episode = self._draw()
+
+    def next_sample(self) -> tuple[Float32, Float32]:
+        """Give the next support sample; after the last, a new episode begins."""
+        if self._position == len(self._episode.support_x):
+            self.begin(self._number + 1)
+        index = self._position
+        self._position += 1
+        return self._episode.support_x[index], self._episode.support_y[index]
+
+    def rewind(self) -> None:
+        """Start the current episode's support set again."""
+        self._position = 0
+
+    def begin(self, number: int) -> None:
+        """Go to the start of an episode by its number."""
+        self._number, self._position = number, 0
+        self._episode = self._draw()
+
+    def _draw(self) -> Episode:
+        rng = np.random.default_rng([self._seed, self._number])
+        return self._client.episode(rng, shots=self._shots, queries=1)

@@ -1,0 +1,97 @@
+"""Find public data: a local copy first, then the cache, then the original by its URL."""
+
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from edge.errors import TinyfleetError
+
+__all__ = ["DownloadFailed", "cache_folder", "download", "find"]
+
+ROOT = Path(__file__).resolve().parents[2]
+CHUNK = 1 << 16
+TIMEOUT = 15.0
+
+
+class DownloadFailed(TinyfleetError):
+    """The original could not be fetched, or its checksum is not the published one."""
+
+
+def cache_folder() -> Path:
+    """Where fetched originals are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinyfleet"
+
+
+def find(name: str) -> Path | None:
+    """The local copy of a data file, or None.
+
+    TINYFLEET_DATA, where it is set, is the only folder looked at; else `../shared/data` beside
+    the repository and beside the current folder, then the cache.
+    """
+    chosen = os.environ.get("TINYFLEET_DATA")
+    folders = (
+        [Path(chosen)]
+        if chosen
+        else [
+            ROOT.parent / "shared" / "data",
+            Path.cwd().parent / "shared" / "data",
+            cache_folder(),
+        ]
+    )
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def download(url: str, *, md5: str, name: str) -> Path:
+    """Fetch an original once into the cache, with a progress bar on a terminal.
+
+    Args:
+        url: where it is published.
+        md5: its published checksum, hex.
+        name: file name in the cache.
+
+    Returns:
+        The file in the cache, its checksum verified.
+
+    Raises:
+        DownloadFailed: it cannot be reached, or the checksum differs; nothing is kept then.
+    """
+    target = cache_folder() / name
+    if target.is_file() and _md5(target) == md5:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(target.suffix + f".{os.getpid()}.part")
+    try:
+        _fetch(url, part)
+        if _md5(part) != md5:
+            raise DownloadFailed(f"{url}: the checksum is not the published {md5}.")
+        part.replace(target)
+    except (OSError, urllib.error.URLError) as error:
+        raise DownloadFailed(
+            f"{url} cannot be fetched: {error}.", hint="TINYFLEET_DATA=folder with a copy"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _fetch(url: str, part: Path) -> None:
+    from rich.progress import Progress
+
+    with (
+        urllib.request.urlopen(url, timeout=TIMEOUT) as response,
+        part.open("wb") as out,
+        Progress(disable=not sys.stderr.isatty()) as progress,
+    ):
+        total = int(response.headers.get("Content-Length") or 0) or None
+        bar = progress.add_task(part.name.split(".zip")[0], total=total)
+        while chunk := response.read(CHUNK):
+            out.write(chunk)
+            progress.advance(bar, len(chunk))

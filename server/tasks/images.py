@@ -1,0 +1,105 @@
+"""Handwritten characters as arrays: Omniglot where it is found or fetched, else digits.
+
+Omniglot: Lake, Salakhutdinov, Tenenbaum, Science 350 (2015) 1332-1338, MIT licence.
+Digits: the 8x8 handwritten digits that scikit-learn ships (UCI, CC BY 4.0).
+"""
+
+import io
+import logging
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.tasks.base import Split
+from server.tasks.data import DownloadFailed, download, find
+
+__all__ = ["Images", "digits", "load", "omniglot"]
+
+COMMIT = "057f034"
+URL = f"https://github.com/brendenlake/omniglot/raw/{COMMIT}/python/"
+ORIGINALS = {
+    "train": ("images_background.zip", "68d2efa1b9178cc56df9314c21c6e718"),
+    "test": ("images_evaluation.zip", "6b91aef0f799c5bb55b94e3f2daec811"),
+}
+LOCAL = {"train": "omniglot_background.npz", "test": "omniglot_evaluation_dev.npz"}
+log = logging.getLogger("tinyfleet.tasks")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Drawings of one split.
+
+    Args:
+        source: which data this is.
+        pixels: float32 [n, side, side] in 0..1, ink is 1.
+        klass: int [n], which character.
+        owner: int [n], which client owns the drawing (the alphabet, or a share).
+    """
+
+    source: str
+    pixels: NDArray[np.float32]
+    klass: NDArray[np.int64]
+    owner: NDArray[np.int64]
+
+
+def load(split: Split) -> Images:
+    """Omniglot from a local copy or its publisher; digits where neither is to be had."""
+    try:
+        return omniglot(split)
+    except DownloadFailed as error:
+        log.warning("Omniglot is not at hand (%s); handwritten digits are used.", error.message)
+        return digits(split)
+
+
+def omniglot(split: Split) -> Images:
+    """Omniglot, 14x14: background alphabets to train on, evaluation alphabets to test on.
+
+    Raises:
+        DownloadFailed: there is no local copy and the original cannot be fetched.
+    """
+    path = find(LOCAL[split])
+    if path is not None:
+        with np.load(path, allow_pickle=False) as stored:
+            return _images(stored["images"], stored["char_id"], stored["alphabet"])
+    name, md5 = ORIGINALS[split]
+    return _from_zip(download(URL + name, md5=md5, name=name))
+
+
+def digits(split: Split) -> Images:
+    """Digits 0 to 4 to train on, 5 to 9 to test on, dealt to ten clients; 8x8."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    chosen = np.flatnonzero((data.target < 5) == (split == "train"))
+    pixels = (data.images[chosen] / 16.0).astype(np.float32)
+    owner = np.arange(len(chosen)) % 10
+    return Images("digits 8x8", pixels, data.target[chosen].astype(np.int64), owner)
+
+
+def _images(
+    raw: NDArray[np.uint8], klass: NDArray[np.generic], owner: NDArray[np.generic]
+) -> Images:
+    """Average 2x2 blocks of 28x28 drawings."""
+    blocks = raw.reshape(len(raw), 14, 2, 14, 2).astype(np.float32)
+    pixels = (blocks.mean(axis=(2, 4)) / 255.0).astype(np.float32)
+    return Images("Omniglot 14x14", pixels, klass.astype(np.int64), owner.astype(np.int64))
+
+
+def _from_zip(path: Path) -> Images:
+    """Read the original archive: folder/alphabet/character/number_drawer.png, black ink."""
+    from PIL import Image
+
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
+        raw = np.empty((len(names), 28, 28), np.uint8)
+        for row, name in enumerate(names):
+            picture = Image.open(io.BytesIO(archive.read(name))).convert("L")
+            ink = Image.eval(picture, lambda value: 255 - value)
+            raw[row] = np.asarray(ink.resize((28, 28), Image.Resampling.BOX))
+    characters = ["/".join(name.split("/")[1:3]) for name in names]
+    alphabets = [name.split("/")[1] for name in names]
+    klass = np.unique(characters, return_inverse=True)[1]
+    return _images(raw, klass, np.unique(alphabets, return_inverse=True)[1])

@@ -14,6 +14,7 @@ from edge.worker import Outcome, Worker
 __all__ = ["ack_of", "decline_of", "update_of"]
 
 _MAX_REASON = 500
+_MAX_STEPS = 10_000_000
 
 
 class PlanRefused(TinyfleetError):
@@ -59,6 +60,8 @@ def update_of(device: str, worker: Worker, offer: Offer, artefact: bytes, top: T
 def _check(plan: Plan) -> None:
     if plan.samples < 1 or plan.epochs < 1:
         raise PlanRefused(f"a plan of {plan.samples} samples and {plan.epochs} epochs is empty.")
+    if plan.samples * plan.epochs > _MAX_STEPS:
+        raise PlanRefused(f"{plan.samples * plan.epochs} steps are more than {_MAX_STEPS}.")
     if not 0 < plan.top_p <= 1:
         raise PlanRefused(f"top_p {plan.top_p} is not above 0 and at most 1.")
     if not math.isfinite(plan.rate) or plan.rate < 0:
@@ -108,7 +111,7 @@ def _done(device: str, worker: Worker, command: Command, fetch: Callable[[str], 
             raise PlanRefused("a deploy command needs the base's digest.")
         result = worker.deploy(fetch(command.base))
     elif command.kind == "evaluate":
-        result = worker.evaluate(command.samples or 1)
+        result = worker.evaluate(min(command.samples or 1, _MAX_STEPS))
     else:
         result = worker.rollback()
     return Ack(device, command.id, command.kind, True, result=result)

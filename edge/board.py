@@ -51,6 +51,7 @@ class BoardWorker:
         self._client = BoardClient(port, **client)
         self._meters = meters
         self._layout: Layout | None = None
+        self._held: str | None = None
         self._lock = threading.RLock()
         self._info = self._client.hello()
         self.profile = profile or _unknown(self._info)
@@ -89,15 +90,18 @@ class BoardWorker:
         layout, base = layout_of(Artifact(artefact), plan)
         layers, standardise = layout.train_layers, layout.standardise
         with self._board():
-            before = self._totals()
-            if layout == self._layout:
+            retries = self._client.retries
+            held = self._held is not None and self._held == self._client.hello().active
+            if held and layout == self._layout:
                 self._layout = None
                 self._client.set_parameters(base, train_layers=layers, standardise=standardise)
             else:
                 self._layout = None
                 self._client.upload_artifact(artefact)
                 self._client.reset_learner(train_layers=layers, standardise=standardise)
+                self._held = self._client.hello().active
             self._layout = layout
+            before = self._totals()
             done = self._client.train(
                 plan.samples,
                 rate=plan.rate,
@@ -105,15 +109,19 @@ class BoardWorker:
                 train_layers=layers,
                 standardise=standardise,
             )
-            trained = self._client.get_parameters()
             after = self._totals()
+            trained = self._client.get_parameters()
+            retries = self._client.retries - retries
         return TrainResult(
             trained - base,
             done.learnt,
             done.loss_first,
             done.loss_mean,
             done.loss_last,
-            {name: after[name] - before.get(name, 0.0) for name in after},
+            {
+                "serial_retries": float(retries),
+                **{name: after[name] - before.get(name, 0.0) for name in after},
+            },
         )
 
     def deploy(self, artefact: bytes) -> Outcome:
@@ -166,8 +174,7 @@ class BoardWorker:
                     self._info = self._client.hello()
 
     def _totals(self) -> dict[str, float]:
-        link = {"serial_retries": float(self._client.retries)}
-        return link if self._meters is None else {**link, **self._meters()}
+        return {} if self._meters is None else dict(self._meters())
 
 
 def _unknown(info: BoardInfo) -> DeviceProfile:

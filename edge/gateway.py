@@ -101,11 +101,15 @@ class Gateway:
             BrokerUnreachable: no broker answers, or it refuses.
             UsageError: the name is not allowed, or taken.
         """
-        topics = DeviceTopics(self._site, device)
-        if device in self.sessions:
-            raise UsageError(f"two boards are called {device!r}.", hint="one name for each")
-        worker = BoardWorker(port, profile=profile, meters=meters, **client)
-        session = DeviceSession(self._options, topics, worker).start()
+        try:
+            topics = DeviceTopics(self._site, device)
+            if device in self.sessions:
+                raise UsageError(f"two boards are called {device!r}.", hint="one name for each")
+            worker = BoardWorker(port, profile=profile, meters=meters, **client)
+            session = DeviceSession(self._options, topics, worker).start()
+        except BaseException:
+            port.close()
+            raise
         self.sessions[device] = session
         return session
 

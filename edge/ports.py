@@ -34,6 +34,9 @@ class Sensor(Protocol):
         Returns:
             x: float32 [n_in].
             target: float32 [1] with a class index (cross-entropy), or float32 [n_out] (MSE).
+
+        Raises:
+            StopIteration: there are no more samples.
         """
 
     def rewind(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +20,7 @@ Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class SourceError(TinyfleetError):
-    """A source of samples is broken or has no more."""
+    """A sample that came is not one."""
 
 
 class Replay:
@@ -73,32 +74,32 @@ class JsonLines:
     def __init__(self, stream: TextIO, keep: int = 1024) -> None:
         """Read nothing yet."""
         self._stream = stream
-        self._keep = keep
-        self._seen: list[Sample] = []
+        self._seen: deque[Sample] = deque(maxlen=keep)
         self._again: Iterator[Sample] = iter(())
 
     def next_sample(self) -> Sample:
         """A kept sample after `rewind`, else the next line.
 
         Raises:
-            SourceError: the line is not a sample, or there is none.
+            SourceError: the line is not a sample.
+            StopIteration: the stream has ended.
         """
         kept = next(self._again, None)
         if kept is not None:
             return kept
         sample = _read_sample(self._stream)
-        self._seen = [*self._seen[-self._keep + 1 :], sample]
+        self._seen.append(sample)
         return sample
 
     def rewind(self) -> None:
         """Give the kept samples again, then new ones."""
-        self._again = iter(self._seen)
+        self._again = iter(list(self._seen))
 
 
 def _read_sample(stream: TextIO) -> Sample:
     line = next((line for line in iter(stream.readline, "") if line.strip()), "")
     if not line:
-        raise SourceError("the stream of samples has ended.")
+        raise StopIteration
     try:
         found: Any = json.loads(line)
         x = np.asarray(found["x"], np.float32)

@@ -30,7 +30,7 @@ class SineClient:
         return Episode(support, self._wave(support), query, self._wave(query))
 
     def _wave(self, x: Float32) -> Float32:
-        return (self.amplitude * np.sin(x + self.phase)).astype(np.float32)
+        return np.asarray(self.amplitude * np.sin(x + self.phase), np.float32)
 
 
 class SineTask:

@@ -211,7 +211,7 @@ class BoardClient:
                 then stand in, unless nothing was written yet.
         """
         data = np.asarray(vector, dtype="<f4").tobytes()
-        layout = {Key.TRAIN_LAYERS: train_layers, Key.STANDARDISE: standardise}
+        layout: dict[int, Any] = {Key.TRAIN_LAYERS: train_layers, Key.STANDARDISE: standardise}
         self._send(Target.PARAMETERS, data, hashlib.sha256(data).digest(), layout)
 
     def get_parameters(self) -> NDArray[np.float32]:

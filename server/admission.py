@@ -1,0 +1,142 @@
+"""What an answer must satisfy before it counts in a round, and the reason where it does not."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.messages import Decline, MessageError, Offer, Update, decode_update
+from server.transports.base import Mail
+
+__all__ = ["Admission", "Verdict"]
+
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one mail.
+
+    Args:
+        device: who sent it.
+        round: the round it is entered under.
+        answers: whether the device has thereby answered the open round.
+        reason: why it is not accepted; empty: it is.
+        update: the update, where one could be read.
+        delta: float32 [n], where accepted.
+        size: bytes that came.
+    """
+
+    device: str
+    round: int
+    answers: bool
+    reason: str
+    update: Update | None = None
+    delta: NDArray[np.float32] | None = None
+    size: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the update counts."""
+        return self.delta is not None
+
+
+@dataclass
+class Admission:
+    """The door of one open round.
+
+    Args:
+        offer: the round as offered.
+        n_parameters: float32 values that a delta must have.
+        norm_limit: largest Euclidean norm that a delta may have.
+        accepted: devices whose update is in already.
+    """
+
+    offer: Offer
+    n_parameters: int
+    norm_limit: float
+    accepted: set[str]
+
+    def judge(self, mail: Mail) -> Verdict:
+        """Check one mail; whatever its bytes are, the outcome is a verdict."""
+        payload = mail.payload or b""
+        try:
+            answer = decode_update(payload)
+        except MessageError as error:
+            return self._no(mail, f"undecodable: {error.message}", answers=True)
+        place = self._misplaced(mail.device, answer)
+        if place is not None:
+            return place
+        if mail.device in self.accepted:
+            return self._no(mail, "duplicate: an update of this round is in already", answer)
+        if answer.base != self.offer.base:
+            return self._no(
+                mail,
+                f"wrong base: {answer.base[:12]} came, {self.offer.base[:12]} was offered",
+                answer,
+                answers=True,
+            )
+        if isinstance(answer, Decline):
+            return self._no(mail, _declined(answer), answers=True)
+        return self._weigh(mail, answer)
+
+    def _misplaced(self, sender: str, answer: Update | Decline) -> Verdict | None:
+        """Refuse what belongs to another device, run or round."""
+        mail, offer = Mail(sender, None), self.offer
+        if answer.device != sender:
+            return self._no(mail, f"wrong device: it names {answer.device}", answer)
+        if answer.run != offer.run:
+            return self._no(mail, f"wrong run: {answer.run} came, {offer.run} is open", answer)
+        if answer.round < offer.round:
+            said = f"late: it answers round {answer.round}, round {offer.round} is open"
+            return self._no(mail, said, answer, round=answer.round)
+        if answer.round != offer.round or answer.id != offer.id:
+            return self._no(mail, f"wrong round: {answer.id[:60]} came, {offer.id} is open", answer)
+        if sender not in offer.cohort:
+            return self._no(mail, "not in the cohort of this round", answer)
+        return None
+
+    def _weigh(self, mail: Mail, update: Update) -> Verdict:
+        """Check the numbers of an update that is in its place."""
+        try:
+            delta = update.dense(self.n_parameters)
+        except MessageError as error:
+            return self._no(mail, f"wrong shape: {error.message}", update, answers=True)
+        losses = (update.loss_first, update.loss_mean, update.loss_last)
+        if not bool(np.isfinite(delta).all()) or not all(map(math.isfinite, losses)):
+            return self._no(mail, "not finite: NaN or infinity in it", update, answers=True)
+        norm = float(np.linalg.norm(delta.astype(np.float64)))
+        if norm > self.norm_limit:
+            said = f"too far: a norm of {norm:.4g} came, {self.norm_limit:.4g} is allowed"
+            return self._no(mail, said, update, answers=True)
+        plan = self.offer.plan
+        if not 0 < update.samples <= plan.samples * plan.epochs:
+            said = f"wrong count: {update.samples} samples, {plan.samples * plan.epochs} at most"
+            return self._no(mail, said, update, answers=True)
+        return Verdict(
+            mail.device, self.offer.round, True, "", update, delta, len(mail.payload or b"")
+        )
+
+    def _no(
+        self,
+        mail: Mail,
+        reason: str,
+        answer: Update | Decline | None = None,
+        *,
+        answers: bool = False,
+        round: int | None = None,
+    ) -> Verdict:
+        return Verdict(
+            mail.device,
+            self.offer.round if round is None else round,
+            answers and mail.device in self.offer.cohort,
+            reason[:_LONGEST_REASON],
+            answer if isinstance(answer, Update) else None,
+            size=len(mail.payload or b""),
+        )
+
+
+def _declined(answer: Decline) -> str:
+    memory = f" ({answer.needed} bytes needed, {answer.available} there)" if answer.needed else ""
+    return f"declined: {answer.reason}{memory}"

@@ -1,0 +1,46 @@
+"""Which devices take part in a round."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edge.errors import TinyfleetError
+
+__all__ = ["Cohort", "NoDevices", "RoundsFailed", "candidates", "sample"]
+
+Cohort = Sequence[str] | Callable[[], Sequence[str]]
+"""Device names, or a call that gives them afresh for each round (such as a SPARQL query)."""
+
+
+class NoDevices(TinyfleetError):
+    """No device can be asked."""
+
+
+class RoundsFailed(TinyfleetError):
+    """Round after round got too few updates."""
+
+
+def candidates(cohort: Cohort, presence: dict[str, bool]) -> list[str]:
+    """The devices that may be asked now: those of the cohort that are not known to be offline."""
+    names = cohort() if callable(cohort) else cohort
+    return sorted({name for name in names if presence.get(name, True)})
+
+
+def sample(names: Sequence[str], size: int, *, seed: int, round: int) -> tuple[str, ...]:
+    """Choose a round's cohort.
+
+    Args:
+        names: candidates; their order does not matter.
+        size: how many; fewer where there are fewer.
+        seed: of the run.
+        round: number of the round.
+
+    Returns:
+        Names in order, the same for the same arguments.
+
+    >>> sample(["a", "b", "c", "d"], 2, seed=7, round=1)
+    ('b', 'd')
+    """
+    ordered = sorted(set(names))
+    chosen = np.random.default_rng([seed, round]).permutation(len(ordered))[:size]
+    return tuple(sorted(ordered[int(index)] for index in chosen))

@@ -1,0 +1,390 @@
+"""The coordinator: plan, offer, collect, aggregate, checkpoint; over any transport."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Self
+
+import numpy as np
+
+from edge.artifact import Artifact
+from edge.messages import Offer
+from server.admission import Admission, Verdict
+from server.cohort import Cohort, NoDevices, RoundsFailed, candidates, sample
+from server.journal import Journal, RoundRow, UpdateRow
+from server.strategies import Strategy, get_strategy
+from server.transports.base import Mail, Transport
+
+__all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
+
+_log = logging.getLogger("tinyfleet.rounds")
+_TICK = 0.1
+
+Evaluate = Callable[[int, Artifact], Mapping[str, float]]
+"""Metrics of the model after a round; they are kept in the journal."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is coordinated; kept in the journal for `Coordinator.resume`.
+
+    Args:
+        rounds: how many rounds.
+        seed: of the choice of cohorts.
+        deadline: seconds until a round is closed without those that did not answer.
+        min_updates: accepted updates that a round needs (at most its cohort).
+        norm_multiple: a delta longer than this many times the base is refused.
+        max_failures: rounds in a row that may fail before the run does.
+    """
+
+    rounds: int
+    seed: int = 0
+    deadline: float = 30.0
+    min_updates: int = 1
+    norm_multiple: float = 10.0
+    max_failures: int = 3
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What a round came to; `updates` are all answers, also the refused ones."""
+
+    run: str
+    round: int
+    rounds: int
+    strategy: str
+    status: Literal["closed", "failed"]
+    base: str
+    result: str
+    started: float
+    ended: float
+    cohort: tuple[str, ...]
+    updates: list[UpdateRow]
+    metrics: dict[str, float]
+
+    @property
+    def accepted(self) -> list[UpdateRow]:
+        """The answers that count."""
+        return [update for update in self.updates if update.accepted]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How `run` ended, and with which model."""
+
+    run: str
+    status: Literal["done", "stopped"]
+    rounds_done: int
+    artifact: Artifact
+
+
+@dataclass
+class _Tally:
+    """Who has answered an open round."""
+
+    accepted: set[str]
+    answered: set[str]
+    gone: set[str] = field(default_factory=set)
+
+
+class Coordinator:
+    """Runs the rounds of one run; a run that is in the journal already is gone on with.
+
+    Args:
+        transport: the way to the fleet; not closed by the coordinator.
+        journal: where everything is entered first.
+        strategy: how rounds are planned and aggregated.
+        settings: how the run is coordinated.
+        run: its name, one level of a topic.
+        base: the model to start from; not looked at where the run goes on.
+        cohort: who may be asked.
+        config: JSON values of the caller to keep with a new run (task, its options, ...).
+        evaluate: measures the model after each round.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        journal: Journal,
+        strategy: Strategy,
+        settings: Settings,
+        *,
+        run: str,
+        base: Artifact | None,
+        cohort: Cohort,
+        config: Mapping[str, object] | None = None,
+        evaluate: Evaluate | None = None,
+    ) -> None:
+        """Enter the run in the journal if it is new."""
+        self.transport, self.journal = transport, journal
+        self.strategy, self.settings = strategy, settings
+        self.run_id, self.cohort, self.evaluate = run, cohort, evaluate
+        self._stop = threading.Event()
+        if all(row.run != run for row in journal.runs()):
+            if base is None:
+                raise NoDevices(f"run {run!r} is new and has no model to start from.")
+            kept = {
+                **(config or {}),
+                "strategy": strategy.name,
+                "strategy_options": strategy.options(),
+                "settings": asdict(settings),
+            }
+            journal.begin_run(run, kept, base=base.sha256, artifact=base.data, time=time.time())
+
+    @classmethod
+    def resume(
+        cls,
+        transport: Transport,
+        journal: Journal,
+        run: str,
+        *,
+        cohort: Cohort,
+        evaluate: Evaluate | None = None,
+    ) -> Self:
+        """Go on with a run as the journal has it: same strategy, settings and open round.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        config = journal.run(run).config
+        strategy = get_strategy(config["strategy"], **config["strategy_options"])
+        settings = Settings(**config["settings"])
+        return cls(
+            transport, journal, strategy, settings,
+            run=run, base=None, cohort=cohort, evaluate=evaluate,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End `run` soon, from any thread or a signal handler; an open round stays open."""
+        self._stop.set()
+
+    def run(self, on_round: Callable[[RoundReport], None] | None = None) -> RunResult:
+        """Run what is left of the rounds.
+
+        Args:
+            on_round: called after each round, closed or failed.
+
+        Raises:
+            NoDevices: nobody could be asked for as long as a round's deadline.
+            RoundsFailed: too many rounds in a row got too few updates.
+        """
+        self.journal.set_status(self.run_id, "running")
+        try:
+            while (row := self._next()) is not None:
+                report = self._play(row)
+                if report is None:
+                    break
+                if on_round is not None:
+                    on_round(report)
+                self._check_failures()
+        except BaseException as error:
+            failed = isinstance(error, RoundsFailed)
+            status: Literal["failed", "stopped"] = "failed" if failed else "stopped"
+            self.journal.set_status(self.run_id, status, time=time.time())
+            raise
+        ended = [row for row in self.journal.rounds(self.run_id) if row.status != "open"]
+        finished: Literal["done", "stopped"] = (
+            "done" if len(ended) >= self.settings.rounds else "stopped"
+        )
+        self.journal.set_status(self.run_id, finished, time=time.time())
+        return RunResult(self.run_id, finished, len(ended), self.model())
+
+    def model(self) -> Artifact:
+        """The newest model of the run."""
+        return Artifact(self.journal.artifact(self.journal.current(self.run_id)))
+
+    # One round.
+
+    def _next(self) -> RoundRow | None:
+        """The open round, or a new one; None if there is none or the run is stopped."""
+        rounds = self.journal.rounds(self.run_id)
+        if rounds and rounds[-1].status == "open":
+            return rounds[-1]
+        number = len(rounds) + 1
+        if number > self.settings.rounds:
+            return None
+        names = self._wait_for_devices()
+        if not names:
+            return None
+        total = self.settings.rounds
+        row = RoundRow(
+            run=self.run_id,
+            round=number,
+            status="open",
+            base=self.journal.current(self.run_id),
+            result=None,
+            plan=self.strategy.plan(number, total),
+            cohort=sample(names, self.strategy.cohort_size, seed=self.settings.seed, round=number),
+            outer_rate=self.strategy.outer_rate(number, total),
+            started=time.time(),
+            ended=None,
+            metrics={},
+        )
+        self.journal.open_round(row)
+        return row
+
+    def _wait_for_devices(self) -> list[str]:
+        end = time.monotonic() + self.settings.deadline
+        while not self._stop.is_set():
+            names = candidates(self.cohort, dict(self.transport.presence()))
+            if names:
+                return names
+            if time.monotonic() > end:
+                raise NoDevices(
+                    f"no device to ask in run {self.run_id!r}.",
+                    hint="tinyfleet edge run, or another --cohort",
+                )
+            self._stop.wait(_TICK)
+        return []
+
+    def _play(self, row: RoundRow) -> RoundReport | None:
+        """Offer a round, collect and close it; None if the run was stopped before."""
+        if self._stop.is_set():
+            return None
+        base = Artifact(self.journal.artifact(row.base))
+        parameters = base.parameters()
+        first = _first_trained(base, row.plan.train_layers)
+        kept = {entry.device for entry in self.journal.contributions(row.run, row.round)}
+        offer = Offer(
+            row.run, row.round, row.base, row.cohort, row.plan,
+            time.time() + self.settings.deadline, f"{row.run}/{row.round}",
+        )  # fmt: skip
+        length = float(np.linalg.norm(parameters.astype(np.float64)))
+        limit = self.settings.norm_multiple * max(length, 1.0)
+        door = Admission(offer, parameters.size - first, limit, kept)
+        self.transport.publish_model(base.sha256, base.data)
+        self.transport.offer(offer)
+        try:
+            if not self._collect(door):
+                return None
+        finally:
+            self.transport.close_round(row.run)
+        return self._close(row, base, first)
+
+    def _collect(self, door: Admission) -> bool:
+        """Take answers until the round is complete or due; False if the run was stopped."""
+        cohort = set(door.offer.cohort)
+        needed = min(self.settings.min_updates, len(cohort))
+        tally = _Tally(door.accepted, set(door.accepted))
+        end = time.monotonic() + self.settings.deadline
+        presence = self.transport.presence()
+        tally.gone = {name for name in cohort if not presence.get(name, True)}
+        while not _complete(tally, cohort, needed):
+            left = end - time.monotonic()
+            if self._stop.is_set():
+                return False
+            if left <= 0:
+                break
+            mail = self.transport.receive(min(left, _TICK))
+            if mail is not None:
+                self._take(door, tally, mail)
+        return True
+
+    def _take(self, door: Admission, tally: _Tally, mail: Mail) -> None:
+        if mail.payload is None:
+            online = self.transport.presence().get(mail.device, False)
+            (tally.gone.discard if online else tally.gone.add)(mail.device)
+            return
+        verdict = door.judge(mail)
+        self._enter(door.offer, verdict)
+        if verdict.accepted:
+            tally.accepted.add(mail.device)
+        if verdict.answers:
+            tally.answered.add(mail.device)
+
+    def _enter(self, offer: Offer, verdict: Verdict) -> None:
+        """Enter an answer in the journal, under the round it belongs to if that one exists."""
+        if not verdict.accepted:
+            _log.info("%s, round %d: %s", verdict.device, verdict.round, verdict.reason)
+        known = {row.round for row in self.journal.rounds(offer.run)}
+        update = verdict.update
+        self.journal.add_update(
+            UpdateRow(
+                run=offer.run,
+                round=verdict.round if verdict.round in known else offer.round,
+                device=verdict.device,
+                accepted=verdict.accepted,
+                reason=verdict.reason,
+                samples=update.samples if update else 0,
+                loss_first=update.loss_first if update else None,
+                loss_mean=update.loss_mean if update else None,
+                loss_last=update.loss_last if update else None,
+                bytes=verdict.size,
+                meters=update.meters if update else {},
+                time=time.time(),
+            ),
+            verdict.delta,
+        )
+
+    def _close(self, row: RoundRow, base: Artifact, first: int) -> RoundReport:
+        """Aggregate what was accepted, in the journal's words, and enter the result."""
+        updates = self.journal.contributions(row.run, row.round)
+        failed = len(updates) < min(self.settings.min_updates, len(row.cohort))
+        result = base
+        if not failed and updates:
+            parameters = base.parameters()
+            parameters[first:] = self.strategy.aggregate(
+                parameters[first:], updates, row.outer_rate
+            )
+            result = base.with_parameters(parameters)
+        answers = self.journal.updates(row.run, row.round)
+        metrics = _figures(answers, row.cohort)
+        if self.evaluate is not None:
+            metrics.update(self.evaluate(row.round, result))
+        ended = time.time()
+        self.journal.close_round(
+            row.run, row.round, result=result.sha256, artifact=result.data, metrics=metrics,
+            time=ended, failed=failed,
+        )  # fmt: skip
+        return RoundReport(
+            row.run, row.round, self.settings.rounds, self.strategy.name,
+            "failed" if failed else "closed", row.base, result.sha256, row.started, ended,
+            row.cohort, answers, metrics,
+        )  # fmt: skip
+
+    def _check_failures(self) -> None:
+        last = self.journal.rounds(self.run_id)[-self.settings.max_failures :]
+        if len(last) == self.settings.max_failures and all(r.status == "failed" for r in last):
+            reasons = [row.reason for row in self.journal.updates(self.run_id, last[-1].round)]
+            raise RoundsFailed(
+                f"{len(last)} rounds in a row got fewer than {self.settings.min_updates} updates"
+                f" ({reasons[-1] if reasons else 'nobody answered'}).",
+                hint="a longer --deadline, or fewer --min-updates",
+            )
+
+
+def _first_trained(base: Artifact, train_layers: int) -> int:
+    """Index of the first parameter that devices train."""
+    layers = base.spec.layers
+    return sum(layer.n_parameters for layer in layers[: len(layers) - train_layers]) * bool(
+        train_layers
+    )
+
+
+def _complete(tally: _Tally, cohort: set[str], needed: int) -> bool:
+    """Whether nothing that counts can still come.
+
+    While there are too few updates, those that went away are waited for until the deadline.
+    """
+    if len(tally.accepted) >= needed:
+        return cohort <= tally.answered | tally.gone
+    return cohort <= tally.answered
+
+
+def _figures(answers: list[UpdateRow], cohort: tuple[str, ...]) -> dict[str, float]:
+    """Figures that every round has."""
+    accepted = [row for row in answers if row.accepted]
+    figures = {
+        "accepted": float(len(accepted)),
+        "rejected": float(len(answers) - len(accepted)),
+        "missing": float(len(set(cohort) - {row.device for row in answers})),
+        "samples": float(sum(row.samples for row in accepted)),
+        "bytes": float(sum(row.bytes for row in accepted)),
+    }
+    for name in ("loss_first", "loss_mean", "loss_last"):
+        values = [value for row in accepted if (value := getattr(row, name)) is not None]
+        if values:
+            figures[name] = sum(values) / len(values)
+    return figures

@@ -1,0 +1,174 @@
+"""A fleet in this process: devices answer the same bytes that MQTT would carry."""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from edge.answers import decline_of, update_of
+from edge.errors import DoesNotFit, TinyfleetError
+from edge.messages import Offer, Plan
+from edge.ports import Sensor
+from edge.sparse import TopP
+from edge.worker import TrainResult
+from server.transports.base import Mail
+
+__all__ = ["LoopbackDevice", "LoopbackTransport", "Responder", "SensorWorker"]
+
+
+class Trainer(Protocol):
+    """The part of `edge.worker.Worker` that a round needs."""
+
+    def train(self, artefact: bytes, plan: Plan, /) -> TrainResult:
+        """Learn from the device's own samples."""
+
+
+class Responder(Protocol):
+    """A device as the transport sees it."""
+
+    device: str
+
+    def answer(self, offer: bytes, fetch: Callable[[str], bytes]) -> Iterable[bytes] | None:
+        """Answer an encoded offer.
+
+        Args:
+            offer: bytes of an `Offer`.
+            fetch: gives the artefact with a digest.
+
+        Returns:
+            Payloads for the update topic, usually one; None: the device went away.
+        """
+
+
+class SensorWorker:
+    """Trains a learner on a sensor's samples.
+
+    Args:
+        sensor: where samples come from; rewound between the epochs of a plan.
+        memory: bytes there are to train in; None: enough.
+    """
+
+    def __init__(self, sensor: Sensor, *, memory: int | None = None) -> None:
+        """Hold the sensor."""
+        self.sensor = sensor
+        self.memory = memory
+
+    def train(self, artefact: bytes, plan: Plan, /) -> TrainResult:
+        """Learn as planned, sample by sample.
+
+        Raises:
+            DoesNotFit: training needs more memory than there is.
+        """
+        from edge.learner import OnlineLearner
+
+        learner = OnlineLearner(
+            artefact, train_layers=plan.train_layers, standardise=plan.standardise
+        )
+        needed = learner.sizes.arena_train
+        if self.memory is not None and needed > self.memory:
+            raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
+        base, losses = learner.parameters, []
+        for epoch in range(plan.epochs):
+            if epoch:
+                self.sensor.rewind()
+            for _ in range(plan.samples):
+                losses.append(learner.learn_one(*self.sensor.next_sample(), rate=plan.rate))
+        mean = sum(losses) / len(losses)
+        return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])
+
+
+class LoopbackDevice:
+    """A device of the in-process fleet.
+
+    Args:
+        device: its name.
+        worker: what trains; `SensorWorker` or any `edge.worker.Worker`.
+    """
+
+    def __init__(self, device: str, worker: Trainer) -> None:
+        """Start without having seen a round."""
+        self.device = device
+        self.worker = worker
+        self.trained = 0
+        self._last: tuple[str, bytes] = ("", b"")
+        self._top: dict[str, TopP] = {}
+
+    def answer(self, offer: bytes, fetch: Callable[[str], bytes]) -> Iterable[bytes] | None:
+        """See `Responder`: a round that was answered is answered again, not trained again."""
+        asked = Offer.decode(offer)
+        if self._last[0] != asked.id:
+            self._last = (asked.id, self._work(asked, fetch(asked.base)))
+        return [self._last[1]]
+
+    def _work(self, offer: Offer, model: bytes) -> bytes:
+        try:
+            if hashlib.sha256(model).hexdigest() != offer.base:
+                raise TinyfleetError("the artefact does not have its digest.")
+            top = self._top.setdefault(offer.run, TopP())
+            update = update_of(self.device, self.worker, offer, model, top)  # type: ignore[arg-type]
+        except TinyfleetError as error:
+            return decline_of(self.device, offer, error).encode()
+        self.trained += 1
+        return update.encode()
+
+
+class LoopbackTransport:
+    """The way to devices in this process; each works when its answer is waited for.
+
+    Args:
+        devices: the fleet, online from the start.
+    """
+
+    def __init__(self, devices: Iterable[Responder]) -> None:
+        """Hold the fleet."""
+        self._devices = {device.device: device for device in devices}
+        self._online = dict.fromkeys(self._devices, True)
+        self._models: dict[str, bytes] = {}
+        self._waiting: deque[Responder] = deque()
+        self._mail: deque[Mail] = deque()
+        self._offer = b""
+
+    def publish_model(self, sha256: str, artifact: bytes) -> None:
+        """See `Transport`."""
+        self._models[sha256] = artifact
+
+    def offer(self, offer: Offer) -> None:
+        """See `Transport`: devices answer in the order of the cohort."""
+        self._offer = offer.encode()
+        self._waiting = deque(
+            self._devices[name] for name in offer.cohort if self._online.get(name)
+        )
+
+    def put(self, device: str, payload: bytes | None) -> None:
+        """Let mail come in that no device of this transport sent."""
+        self._mail.append(Mail(device, payload))
+
+    def receive(self, timeout: float) -> Mail | None:
+        """See `Transport`."""
+        while not self._mail and self._waiting:
+            device = self._waiting.popleft()
+            answers = device.answer(self._offer, self._models.__getitem__)
+            if answers is None:
+                self._online[device.device] = False
+                self.put(device.device, None)
+            else:
+                self._mail.extend(Mail(device.device, payload) for payload in answers)
+        if self._mail:
+            return self._mail.popleft()
+        time.sleep(min(timeout, 0.02))
+        return None
+
+    def close_round(self, run: str) -> None:
+        """See `Transport`."""
+        self._waiting.clear()
+        self._offer = b""
+
+    def presence(self) -> Mapping[str, bool]:
+        """See `Transport`."""
+        return dict(self._online)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._models.clear()
+        self._waiting.clear()

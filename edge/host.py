@@ -102,7 +102,7 @@ class HostWorker:
         base, rate = learner.parameters, plan.rate
         losses = np.empty(plan.samples * plan.epochs, np.float32)
         for epoch in range(plan.epochs):
-            if plan.epochs > 1:
+            if epoch > 0:
                 self._sensor.rewind()
             for at in range(epoch * plan.samples, (epoch + 1) * plan.samples):
                 losses[at] = learner.learn_one(*self._sample(), rate=rate)

@@ -168,7 +168,7 @@ int32_t op_train(agent *a, const cb_item *request, cb_writer *reply)
     }
     __builtin_memcpy(&rate, &request[KEY_RATE].value, sizeof rate);
     for (uint32_t epoch = 0; epoch < epochs && status == 0; epoch++) {
-        if (epochs > 1) {
+        if (epoch > 0) {
             sensor_rewind();
         }
         status = train_epoch(a, samples, rate, &t);

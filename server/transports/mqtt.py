@@ -1,0 +1,195 @@
+"""A fleet behind an MQTT broker."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import paho.mqtt.client as paho
+
+from edge import mqtt
+from edge.errors import BrokerUnreachable, TinyfleetError
+from edge.messages import Ack, Command, MessageError, Offer, State
+from edge.mqtt import BrokerOptions
+from edge.topics import SiteTopics, device_of
+from server.transports.base import Mail
+
+__all__ = ["MqttTransport"]
+
+_PUBLISH_SECONDS = 10.0
+_KEPT_MODELS = 2
+
+Described = Callable[[str, bytes], None]
+Changed = Callable[[str, State], None]
+
+
+class MqttTransport:
+    """The way to the devices of a site; connected from the start, also a context manager.
+
+    Args:
+        options: where the broker is.
+        site: the site's topics.
+        on_describe: called with (device, Thing Description in JSON) as devices announce them;
+            it and `on_state` run in the client's thread and must not block.
+        on_state: called with (device, state) when a device comes, goes or runs another model.
+
+    Raises:
+        BrokerUnreachable: no broker answers, or it refuses.
+    """
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        site: SiteTopics,
+        *,
+        on_describe: Described | None = None,
+        on_state: Changed | None = None,
+    ) -> None:
+        """Connect and listen."""
+        self.site = site
+        self._on_describe, self._on_state = on_describe, on_state
+        self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._states: dict[str, State] = {}
+        self._acks: dict[str, Ack] = {}
+        self._models: dict[str, bytes] = {}
+        self._held: set[str] = set()
+        self._offers: dict[str, Offer] = {}
+        self._closed = False
+        self._client = mqtt.connect(options, on_connect=self._connected, on_message=self._received)
+
+    def publish_model(self, sha256: str, artifact: bytes) -> None:
+        """See `Transport`: retained; all but the newest two, and held ones, are cleared."""
+        known = self._models.pop(sha256, None)
+        self._models[sha256] = artifact
+        if known is None:
+            self._publish(self.site.model(sha256), artifact)
+        loose = [digest for digest in self._models if digest not in self._held]
+        for old in loose[:-_KEPT_MODELS]:
+            del self._models[old]
+            self._publish(self.site.model(old), b"")
+
+    def hold_model(self, sha256: str, artifact: bytes) -> None:
+        """Publish an artefact that stays retained after `close`: devices may still need it."""
+        self._held.add(sha256)
+        self.publish_model(sha256, artifact)
+
+    def offer(self, offer: Offer) -> None:
+        """See `Transport`: retained, so that a device that reconnects finds it."""
+        self._offers[offer.run] = offer
+        self._publish(self.site.offer(offer.run), offer.encode())
+
+    def receive(self, timeout: float) -> Mail | None:
+        """See `Transport`."""
+        try:
+            return self._mail.get(timeout=max(timeout, 0.0))
+        except queue.Empty:
+            return None
+
+    def close_round(self, run: str) -> None:
+        """See `Transport`."""
+        if self._offers.pop(run, None) is not None:
+            self._publish(self.site.offer(run), b"")
+
+    def presence(self) -> Mapping[str, bool]:
+        """See `Transport`."""
+        with self._changed:
+            return {name: state.status == "online" for name, state in self._states.items()}
+
+    def wait_for(self, devices: int, timeout: float) -> list[str]:
+        """Wait until so many devices are online; gives those that are, sorted, after all."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._online()) >= devices, timeout)
+            return self._online()
+
+    def command(self, device: str, command: Command, timeout: float = 30.0) -> Ack:
+        """Send a command and wait for its acknowledgement.
+
+        Raises:
+            TinyfleetError: none came in time.
+        """
+        self._publish(self.site.device(device).cmd, command.encode(), retain=False)
+        with self._changed:
+            if self._changed.wait_for(lambda: command.id in self._acks, timeout):
+                return self._acks.pop(command.id)
+        raise TinyfleetError(
+            f"{device} did not answer {command.kind} in {timeout:g} s.",
+            hint="tinyfleet catalog query fleet, to see whether it is online",
+        )
+
+    def close(self) -> None:
+        """See `Transport`: clears what is retained, except held artefacts."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._client.is_connected():
+                for run in list(self._offers):
+                    self.close_round(run)
+                for digest in self._models:
+                    if digest not in self._held:
+                        self._publish(self.site.model(digest), b"")
+        finally:
+            mqtt.close(self._client)
+
+    def __enter__(self) -> "MqttTransport":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _online(self) -> list[str]:
+        return sorted(name for name, state in self._states.items() if state.status == "online")
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        end = time.monotonic() + _PUBLISH_SECONDS
+        while not sent.is_published():
+            sent.wait_for_publish(0.5)
+            if time.monotonic() > end:
+                raise BrokerUnreachable(
+                    f"the broker did not take {topic} in {_PUBLISH_SECONDS:g} s.",
+                    hint="tinyfleet server resume, once it is back",
+                )
+
+    # In the client's thread.
+
+    def _connected(self, client: paho.Client) -> None:
+        """Listen; after a reconnect offer again, so that answers that were lost are sent again."""
+        leaves = ("describe", "state", "update", "ack")
+        client.subscribe([(self.site.every(leaf), 1) for leaf in leaves])
+        for digest, artifact in list(self._models.items()):
+            client.publish(self.site.model(digest), artifact, qos=1, retain=True)
+        for run, offer in list(self._offers.items()):
+            client.publish(self.site.offer(run), offer.encode(), qos=1, retain=True)
+
+    def _received(self, message: paho.MQTTMessage) -> None:
+        topics = device_of(message.topic)
+        if topics is None:
+            return
+        leaf, device = message.topic.rsplit("/", 1)[1], topics.device
+        if leaf == "update":
+            self._mail.put(Mail(device, bytes(message.payload)))
+        elif leaf == "describe" and self._on_describe is not None and message.payload:
+            self._on_describe(device, bytes(message.payload))
+        elif leaf in ("state", "ack"):
+            self._note(device, leaf, bytes(message.payload))
+
+    def _note(self, device: str, leaf: str, payload: bytes) -> None:
+        """Keep a state or an acknowledgement; what cannot be read, or names another, is dropped."""
+        try:
+            found = State.decode(payload) if leaf == "state" else Ack.decode(payload)
+        except MessageError:
+            return
+        if found.device != device:
+            return
+        with self._changed:
+            if isinstance(found, Ack):
+                self._acks[found.id] = found
+            else:
+                self._states[device] = found
+            self._changed.notify_all()
+        if isinstance(found, State):
+            self._mail.put(Mail(device, None))
+            if self._on_state is not None:
+                self._on_state(device, found)

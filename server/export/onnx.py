@@ -1,0 +1,145 @@
+"""Write a model as a float32 or int8 `.onnx`; the same parameters give the same bytes."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import UsageError
+from edge.spec import ModelSpec
+
+__all__ = ["IR_VERSION", "OPSET", "write", "write_int8"]
+
+# Named, because the newest versions are more than older runtimes read.
+IR_VERSION, OPSET = 8, 17
+_OPERATOR = {"relu": "Relu", "tanh": "Tanh", "softmax": "Softmax"}
+
+
+def write(spec: ModelSpec, parameters: NDArray[np.float32], *, name: str) -> bytes:
+    """Write a float32 `.onnx`.
+
+    Args:
+        spec: the architecture; a cross-entropy model ends in Softmax.
+        parameters: float32 [spec.n_parameters], see `ModelSpec`.
+        name: of the graph.
+
+    Returns:
+        The file: input x float32 [batch, n_in], output y float32 [batch, n_out].
+
+    Raises:
+        UsageError: the parameters do not fit the architecture.
+    """
+    return bytes(_model(spec, parameters, name).SerializeToString(deterministic=True))
+
+
+def write_int8(
+    spec: ModelSpec,
+    parameters: NDArray[np.float32],
+    calibration_x: NDArray[np.float32],
+    *,
+    per_channel: bool = True,
+    name: str,
+) -> bytes:
+    """Write an int8 `.onnx`: signed QDQ around every operator but Softmax, float in and out.
+
+    Args:
+        spec: the architecture.
+        parameters: float32 [spec.n_parameters].
+        calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
+        per_channel: one weight scale an output instead of one a layer.
+        name: of the graph.
+
+    Returns:
+        The file: input x float32 [batch, n_in], output y float32 [batch, n_out].
+
+    Raises:
+        UsageError: the parameters or the calibration samples do not fit the architecture.
+    """
+    import onnx
+    from onnxruntime import quantization
+
+    if calibration_x.ndim != 2 or calibration_x.shape[1] != spec.n_in or not len(calibration_x):
+        raise UsageError(
+            f"calibration of shape {calibration_x.shape} came, (n >= 1, {spec.n_in}) is needed."
+        )
+    model = _model(spec, parameters, name)
+    with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder, _quiet():
+        out = Path(folder) / "int8.onnx"
+        quantization.quantize_static(
+            model,
+            out,
+            _reader(calibration_x),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=["Gemm", "Relu", "Tanh"],
+            per_channel=per_channel,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        made = onnx.load(out)
+    made.ir_version = IR_VERSION
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def _model(spec: ModelSpec, parameters: NDArray[np.float32], name: str) -> Any:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    nodes, constants, current = [], [], "x"
+    for i, (layer, (weights, bias)) in enumerate(
+        zip(spec.layers, spec.split(parameters), strict=True)
+    ):
+        last = i == len(spec.layers) - 1
+        names = [f"dense{i}/weights", f"dense{i}/bias"]
+        constants += [
+            numpy_helper.from_array(np.ascontiguousarray(a), n)
+            for a, n in zip((weights, bias), names, strict=True)
+        ]
+        operator = _OPERATOR.get(layer.activation)
+        out = "y" if last and operator is None else f"dense{i}"
+        nodes.append(helper.make_node("Gemm", [current, *names], [out], name=out, transB=1))
+        current = out
+        if operator is not None:
+            out = "y" if last else f"{layer.activation}{i}"
+            nodes.append(helper.make_node(operator, [current], [out], name=f"{operator}{i}"))
+            current = out
+    ends = [
+        helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["batch", width])
+        for end, width in (("x", spec.n_in), ("y", spec.n_out))
+    ]
+    graph = helper.make_graph(nodes, name, ends[:1], ends[1:], constants)
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="tinyfleet")
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model)
+    return model
+
+
+def _reader(x: NDArray[np.float32]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            self._rows = iter([np.ascontiguousarray(x, np.float32)])
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            rows = next(self._rows, None)
+            return None if rows is None else {"x": rows}
+
+    return Reader()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the advice to run a pre-processing that changes nothing here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -111,7 +111,10 @@ class BoardTraining:
 
 @dataclass(frozen=True)
 class BoardEvaluation:
-    """Answer to EVALUATE: mean loss, right answers (0 for regression), samples."""
+    """Answer to EVALUATE: mean loss (NaN for an int8 classifier), right answers, samples.
+
+    There are 0 right answers in a regression.
+    """
 
     loss_mean: float
     correct: int

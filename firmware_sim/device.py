@@ -18,6 +18,7 @@ from firmware_sim.sensor import SensorLine
 __all__ = ["DevicePort", "SimulatedDevice"]
 
 Backend = Literal["unicorn", "qemu"]
+_PATIENCE = 0.01  # seconds between two tries to stop a board that runs in another thread
 
 
 class SimulatedDevice:
@@ -100,13 +101,15 @@ class SimulatedDevice:
 
     def kill(self) -> None:
         """Cut the power, from any thread and at any moment; flash keeps what it holds."""
-        machine = self._machine
-        if machine is not None:
-            machine.interrupt()
-        with self._lock:
+        while not self._lock.acquire(timeout=_PATIENCE):
+            if (machine := self._machine) is not None:
+                machine.interrupt()
+        try:
             if self._machine is not None:
                 self._machine.power_off()
                 self._machine = None
+        finally:
+            self._lock.release()
 
     def restart(self) -> None:
         """Power off and on: RAM is lost, flash stays."""

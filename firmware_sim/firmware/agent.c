@@ -168,19 +168,6 @@ static void handle(agent *a, uint32_t size)
     fr_send(outbox, outbox_bytes, port_put_link);
 }
 
-/* Says where it crashed, as far as the core knows. Called by the fault handler. */
-void report_fault(const uint32_t *frame)
-{
-    cb_writer w;
-    cb_begin(&w, outbox, sizeof outbox);
-    cb_put_uint(&w, KEY_OP, OP_FAULT);
-    cb_put_uint(&w, KEY_SEQ, 0);
-    cb_put_uint(&w, KEY_PC, frame[6]);
-    cb_put_uint(&w, KEY_ADDRESS, *(volatile uint32_t *)0xe000ed38u);
-    port_put_link(0);
-    fr_send(outbox, w.length, port_put_link);
-}
-
 /* Not inlined: its prologue may use the FPU, which Reset_Handler has to turn on first. */
 __attribute__((noinline)) int main(void)
 {

@@ -193,15 +193,36 @@ static uint32_t largest(const float *y, uint32_t n)
     return best;
 }
 
+/* The learner has losses for float models only. An int8 regression is measured by its answers;
+ * an int8 classifier has right and wrong ones, and no loss. */
+static float loss_of_answer(const agent *a)
+{
+    if (a->model.loss == TL_CROSS_ENTROPY) {
+        return __builtin_nanf("");
+    }
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < a->model.n_out; i++) {
+        float error = a->y[i] - a->target[i];
+        sum += error * error;
+    }
+    return sum / (float)a->model.n_out;
+}
+
 static int32_t evaluate_one(agent *a, tally *t, uint32_t *correct)
 {
     float loss = 0.0f;
+    bool frozen = a->model.type == TL_INT8;
     int32_t status = take_sample(a);
-    if (status == 0) {
+    if (status == 0 && !frozen) {
         status = tl_learner_loss(&a->learner, a->x, a->target, &loss);
     }
-    if (status == 0 && a->model.loss == TL_CROSS_ENTROPY) {
+    if (status == 0 && (frozen || a->model.loss == TL_CROSS_ENTROPY)) {
         status = tl_learner_predict(&a->learner, a->x, a->y);
+    }
+    if (status == 0 && frozen) {
+        loss = loss_of_answer(a);
+    }
+    if (status == 0 && a->model.loss == TL_CROSS_ENTROPY) {
         *correct += (float)largest(a->y, a->model.n_out) == a->target[0] ? 1u : 0u;
     }
     if (status == 0) {

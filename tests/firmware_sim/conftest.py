@@ -86,7 +86,11 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     out = tmp_path_factory.mktemp("codec") / "codec.so"
     sources = [FIRMWARE / name for name in ("frames.c", "cbor.c", "sha256.c")]
     command = [compiler, "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared"]
-    command += ["-fsanitize=undefined", "-fno-sanitize-recover", "-fsanitize-undefined-trap-on-error"]
+    command += [
+        "-fsanitize=undefined",
+        "-fno-sanitize-recover",
+        "-fsanitize-undefined-trap-on-error",
+    ]
     command += ["-fPIC", f"-I{FIRMWARE}", *map(str, sources)]
     command += [str(Path(__file__).parent / "harness.c"), "-o", str(out)]
     subprocess.run(command, check=True)

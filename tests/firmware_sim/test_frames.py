@@ -28,7 +28,9 @@ def test_frames_survive_any_chunking(frames: list[bytes], step: int) -> None:
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
-def test_one_changed_byte_drops_the_frame_and_spares_the_next(p: bytes, data: st.DataObject) -> None:
+def test_one_changed_byte_drops_the_frame_and_spares_the_next(
+    p: bytes, data: st.DataObject
+) -> None:
     frame = bytearray(encode_frame(p))
     at = data.draw(st.integers(0, len(frame) - 2))
     frame[at] ^= data.draw(st.integers(1, 255))

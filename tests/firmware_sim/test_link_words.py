@@ -19,7 +19,9 @@ def numbers(text: str, prefix: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "enum"), [("OP_", Op), ("TARGET_", Target), ("KEY_", Key)], ids=["op", "target", "key"]
+    ("prefix", "enum"),
+    [("OP_", Op), ("TARGET_", Target), ("KEY_", Key)],
+    ids=["op", "target", "key"],
 )
 def test_both_ends_hold_the_same_numbers(prefix: str, enum: type[Op]) -> None:
     assert numbers(PROTOCOL, prefix) == {item.name: item.value for item in enum}

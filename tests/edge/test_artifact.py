@@ -1,0 +1,108 @@
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.artifact import Artifact, ArtifactError, TruncatedArtifact, UnsupportedOperator
+from edge.errors import UsageError
+from edge.spec import ModelSpec
+from server.export import tflite
+from tests.edge.zoo import model, parameters, samples, specs
+
+SPEC = ModelSpec.mlp([6, 5, 3], hidden="tanh", output="softmax")
+FILE = model(SPEC)
+INT8 = tflite.write_int8(SPEC, parameters(SPEC), samples(SPEC, 50)[0], name="zoo")
+ROOT = Path(os.environ.get("TINYFLEET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+FOREIGN = sorted((ROOT / "tinyml_catalogue" / "models").glob("*.tflite"))
+
+
+@given(specs())
+def test_what_was_written_is_read(spec: ModelSpec) -> None:
+    artifact = Artifact(model(spec))
+    assert artifact.spec == spec
+    assert artifact.dtype == "float32"
+    assert artifact.macs == spec.macs
+    assert artifact.parameters().tobytes() == parameters(spec).tobytes()
+
+
+def test_other_parameters_change_the_buffers_and_nothing_else() -> None:
+    artifact, new = Artifact(FILE), parameters(SPEC, 7)
+    changed = artifact.with_parameters(new)
+    assert changed.data == model(SPEC, 7)
+    assert artifact.data == FILE
+    assert changed.with_parameters(artifact.parameters()).data == FILE
+    assert changed.sha256 == hashlib.sha256(changed.data).hexdigest() != artifact.sha256
+
+
+@pytest.mark.parametrize("bad", [np.zeros(3, np.float32), np.full(53, np.nan, np.float32)])
+def test_parameters_that_do_not_fit_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(UsageError):
+        Artifact(FILE).with_parameters(bad)
+
+
+def test_an_int8_file_has_a_spec_but_nothing_to_train() -> None:
+    artifact = Artifact(INT8)
+    assert (artifact.dtype, artifact.spec) == ("int8", SPEC)
+    with pytest.raises(UnsupportedOperator, match="only float32"):
+        artifact.parameters()
+    with pytest.raises(UnsupportedOperator, match="int8 is needed"):
+        Artifact(FILE).int8_layers()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x08\0\0\0", FILE[:9], FILE[: len(FILE) // 2]])
+def test_a_truncated_file_is_refused(data: bytes) -> None:
+    with pytest.raises(TruncatedArtifact):
+        Artifact(data)
+
+
+def test_another_file_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="identifier"):
+        Artifact(b"\x89PNG\r\n\x1a\n" * 4)
+
+
+def exercise(data: bytes) -> None:
+    """Everything that reads; only an ArtifactError may come out."""
+    try:
+        artifact = Artifact(data)
+        artifact.describe()
+        artifact.spec  # noqa: B018
+        artifact.parameters() if artifact.dtype == "float32" else artifact.int8_layers()
+    except ArtifactError:
+        pass
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_artefact_or_an_error(tail: bytes) -> None:
+    exercise(tail)
+    exercise(FILE[:8] + tail)
+
+
+@given(
+    st.sampled_from([FILE, INT8]),
+    st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_a_mutated_file_is_an_artefact_or_an_error(
+    file: bytes, changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray(file)
+    for at, value in changes:
+        data[at % len(data)] = value
+    exercise(bytes(data))
+
+
+@given(st.sampled_from([FILE, INT8]), st.integers(0, 1 << 16))
+def test_any_beginning_of_a_file_is_an_artefact_or_an_error(file: bytes, size: int) -> None:
+    exercise(file[: size % len(file)])
+
+
+@pytest.mark.skipif(not FOREIGN, reason="the published models are not here")
+def test_published_files_are_described() -> None:
+    for path in FOREIGN:
+        described = Artifact(path.read_bytes()).describe()
+        assert described.size == path.stat().st_size
+        assert described.operators and described.tensors and described.macs > 0, path.name
+        assert all(tensor.elements > 0 for tensor in described.inputs), path.name

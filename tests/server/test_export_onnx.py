@@ -111,7 +111,7 @@ def test_a_file_of_other_weights_fails_parity():
 
 
 def test_broken_files_and_wrong_names_are_refused():
-    spec, parameters, x, _ = trained(steps=1)
+    spec, parameters, _, _ = trained(steps=1)
     with pytest.raises(ArtifactError, match="onnxruntime refuses"):
         runtime.load(b"not a model at all")
     with pytest.raises(UsageError, match="onnxruntime"):

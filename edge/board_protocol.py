@@ -1,28 +1,24 @@
-"""What a gateway and a board say to each other over the serial link.
+"""What a gateway can ask of a board over the serial link.
 
 The numbers are those of firmware_sim/firmware/protocol.h. A request is one CBOR map in one frame;
 the board answers each with one, and answers a repeated sequence number with the same bytes.
 """
 
 import hashlib
-import secrets
-import time
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-import cbor2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge.board_words import HINTS, MAX_CHUNK, MEANINGS, Key, Op, Status, Target
-from edge.errors import TinyfleetError
-from edge.frames import FrameDecoder, encode_frame
+from edge.board_answers import BoardError, BoardEvaluation, BoardInfo, BoardTraining
+from edge.board_link import BoardLink, Reply
+from edge.board_words import MAX_CHUNK, Key, Op, Status, Target
 from edge.ports import SerialPort
 
 __all__ = [
     "BoardClient",
     "BoardError",
+    "BoardEvaluation",
     "BoardInfo",
     "BoardTraining",
     "Key",
@@ -30,95 +26,6 @@ __all__ = [
     "Status",
     "Target",
 ]
-
-
-def status_name(status: int) -> str:
-    """Short name of a status, such as `ARENA`."""
-    return Status(status).name if status in set(Status) else f"status {status}"
-
-
-class BoardError(TinyfleetError):
-    """A board refused a request, or did not answer.
-
-    Attributes:
-        status: why, such as `Status.ARENA`.
-        reason: its name, such as `ARENA`.
-        needed: bytes needed; 0 where it is not about bytes.
-        available: bytes there.
-    """
-
-    def __init__(self, op: Op, status: int, *, needed: int = 0, available: int = 0) -> None:
-        self.status = status
-        self.reason = status_name(status)
-        self.needed = needed
-        self.available = available
-        meaning = MEANINGS.get(status, "unknown reason")
-        text = f"{op.name} refused ({self.reason}): {meaning}"
-        if needed or available:
-            text += f" ({needed} bytes needed, {available} available)"
-        super().__init__(text, hint=HINTS.get(status, ""))
-
-
-@dataclass(frozen=True)
-class BoardInfo:
-    """Answer to HELLO. Sizes in bytes; the model's figures are 0 and `active` None without one.
-
-    Args:
-        protocol: version of the link protocol.
-        firmware: version of the firmware.
-        core: core the image was built for, such as `m4f`.
-        board: id of the board.
-        arena: RAM for the learner and one sample.
-        slot: longest artefact that fits into a flash slot.
-        active: SHA-256 of the running artefact, in hex.
-        dropped: frames the board has dropped since reset.
-        peak_stack: most stack used since reset.
-        n_in: inputs of the running model.
-        n_out: outputs of the running model.
-        parameters: trained float32 values, as laid out now; 0 if it can only predict.
-        arena_train: what learning needs of the arena, without the sample's
-            `4 * (n_in + target + n_out)` bytes.
-        arena_infer: what predicting needs of it.
-        can_train: whether the running model is laid out for training.
-    """
-
-    protocol: int
-    firmware: int
-    core: str
-    board: str
-    arena: int
-    slot: int
-    active: str | None
-    dropped: int
-    peak_stack: int
-    n_in: int = 0
-    n_out: int = 0
-    parameters: int = 0
-    arena_train: int = 0
-    arena_infer: int = 0
-    can_train: bool = False
-
-
-@dataclass(frozen=True)
-class BoardTraining:
-    """Answer to TRAIN: samples learnt, and the first, mean and last loss before each step."""
-
-    learnt: int
-    loss_first: float
-    loss_mean: float
-    loss_last: float
-
-
-@dataclass(frozen=True)
-class BoardEvaluation:
-    """Answer to EVALUATE: mean loss (NaN for an int8 classifier), right answers, samples.
-
-    There are 0 right answers in a regression.
-    """
-
-    loss_mean: float
-    correct: int
-    samples: int
 
 
 class BoardClient:
@@ -130,9 +37,7 @@ class BoardClient:
         work_timeout: seconds to wait for training, evaluation or prediction.
         attempts: how often a request is sent before the board counts as gone.
 
-    Attributes:
-        retries: requests sent again so far.
-        dropped: broken frames from the board so far.
+    Every method raises BoardError where the board refuses or does not answer.
     """
 
     def __init__(
@@ -143,18 +48,19 @@ class BoardClient:
         work_timeout: float = 120.0,
         attempts: int = 4,
     ) -> None:
-        self._port = port
+        self._link = BoardLink(port, attempts=attempts)
         self._timeout = timeout
         self._work_timeout = work_timeout
-        self._attempts = attempts
-        self._seq = secrets.randbits(30)
-        self._decoder = FrameDecoder()
-        self.retries = 0
+
+    @property
+    def retries(self) -> int:
+        """Requests sent again so far."""
+        return self._link.retries
 
     @property
     def dropped(self) -> int:
         """Broken frames from the board so far."""
-        return self._decoder.dropped
+        return self._link.dropped
 
     def hello(self) -> BoardInfo:
         """Ask the board what it is and what it runs."""
@@ -250,12 +156,12 @@ class BoardClient:
             Key.TRAIN_LAYERS: train_layers,
             Key.STANDARDISE: standardise,
         }
-        r = self._ask(Op.TRAIN, fields, self._work_timeout)
+        r = self._work(Op.TRAIN, fields)
         return BoardTraining(r[Key.LEARNT], r[Key.LOSS_FIRST], r[Key.LOSS_MEAN], r[Key.LOSS_LAST])
 
     def evaluate(self, samples: int) -> BoardEvaluation:
         """Measure the loss on samples of the board's sensor, without learning."""
-        r = self._ask(Op.EVALUATE, {Key.SAMPLES: samples}, self._work_timeout)
+        r = self._work(Op.EVALUATE, {Key.SAMPLES: samples})
         return BoardEvaluation(r[Key.LOSS_MEAN], r[Key.CORRECT], r[Key.SAMPLES])
 
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -291,7 +197,7 @@ class BoardClient:
         if len(data) > MAX_CHUNK:
             self._write(Target.INPUT, data)
             fields = {}
-        r = self._ask(Op.PREDICT, fields, self._work_timeout)
+        r = self._work(Op.PREDICT, fields)
         if Key.DATA in r:
             return np.frombuffer(r[Key.DATA], "<f4").astype(np.float32)
         return self._read(Target.OUTPUT, r[Key.SIZE])
@@ -300,7 +206,7 @@ class BoardClient:
         fields = {Key.TARGET: target, Key.SIZE: len(data), Key.DIGEST: digest, **more}
         self._ask(Op.BEGIN, fields)
         self._write(target, data)
-        self._ask(Op.COMMIT, {}, self._work_timeout)
+        self._work(Op.COMMIT, {})
 
     def _write(self, target: Target, data: bytes) -> None:
         for at in range(0, len(data), MAX_CHUNK):
@@ -315,52 +221,8 @@ class BoardClient:
             data += self._ask(Op.READ, fields)[Key.DATA]
         return np.frombuffer(bytes(data), "<f4").astype(np.float32)
 
-    def _ask(self, op: Op, fields: dict[Any, Any], timeout: float | None = None) -> dict[int, Any]:
-        self._seq = (self._seq + 1) % 2**31
-        message = {Key.OP: op, Key.SEQ: self._seq, **fields}
-        frame = encode_frame(
-            cbor2.dumps({int(k): _plain(v) for k, v in message.items()}, canonical=True)
-        )
-        for attempt in range(self._attempts):
-            self.retries += attempt > 0
-            self._port.write(frame)
-            reply = self._wait(op, self._timeout if timeout is None else timeout)
-            if reply is not None:
-                return _checked(op, reply)
-        raise BoardError(op, Status.NO_ANSWER)
+    def _ask(self, op: Op, fields: dict[Any, Any]) -> Reply:
+        return self._link.ask(op, fields, self._timeout)
 
-    def _wait(self, op: Op, timeout: float) -> dict[int, Any] | None:
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            data = self._port.read(left)
-            if not data:
-                return None
-            for payload in self._decoder.push(data):
-                reply = _decode(payload)
-                if reply.get(Key.SEQ) == self._seq and reply.get(Key.OP) == op:
-                    return reply
-        return None
-
-
-def _plain(value: Any) -> Any:
-    return int(value) if isinstance(value, IntEnum) else value
-
-
-def _decode(payload: bytes) -> dict[int, Any]:
-    try:
-        reply = cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, ValueError):
-        return {}
-    return reply if isinstance(reply, dict) else {}
-
-
-def _checked(op: Op, reply: dict[int, Any]) -> dict[int, Any]:
-    status = reply.get(Key.STATUS)
-    if status == Status.OK:
-        return reply
-    raise BoardError(
-        op,
-        status if isinstance(status, int) else Status.FIELD,
-        needed=reply.get(Key.NEEDED, 0),
-        available=reply.get(Key.AVAILABLE, 0),
-    )
+    def _work(self, op: Op, fields: dict[Any, Any]) -> Reply:
+        return self._link.ask(op, fields, self._work_timeout)

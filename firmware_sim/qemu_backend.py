@@ -15,7 +15,7 @@ import cbor2
 
 from edge.board_protocol import Key, Op
 from edge.errors import MissingExtra, TinyfleetError
-from edge.frames import FrameDecoder
+from edge.frames import FrameDecoder, encode_frame
 from firmware_sim.machine import STACK, Fault, Setup, painted_depth
 from firmware_sim.memory import INFO_BASE
 
@@ -39,6 +39,7 @@ class QemuMachine:
         self.fault: Fault | None = None
         self.instructions = 0
         self._decoder = FrameDecoder()
+        self._sensor_error: Exception | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="tinyfleet-")
         self._path = Path(self._folder.name)
         self._process = self._launch()
@@ -71,6 +72,9 @@ class QemuMachine:
         if not data:
             self._crashed()
         self._watch(data)
+        if (error := self._sensor_error) is not None:
+            self._sensor_error = None
+            raise error
         return data
 
     def run(self, budget: int | None) -> None:
@@ -130,9 +134,17 @@ class QemuMachine:
                 requests = self._sensor.recv(4096)
                 if not requests:
                     return
-                self._sensor.sendall(self._setup.sensor.answer(requests))
+                self._sensor.sendall(self._sample(requests))
             except OSError:
                 return
+
+    def _sample(self, requests: bytes) -> bytes:
+        """The answer, or "no sample left" if the sensor raises; `read` then raises the error."""
+        try:
+            return self._setup.sensor.answer(requests)
+        except Exception as error:
+            self._sensor_error = error
+            return encode_frame(b"")
 
     def _watch(self, data: bytes) -> None:
         for payload in self._decoder.push(data):

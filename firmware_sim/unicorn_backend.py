@@ -27,7 +27,7 @@ class UnicornMachine:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._uc = _engine(setup.core)
+        self._uc: Any = _engine(setup.core)
         self._setup = setup
         self.fault: Fault | None = None
         self.instructions = 0
@@ -64,12 +64,13 @@ class UnicornMachine:
     def interrupt(self) -> None:
         """Stop the emulation in another thread."""
         self._interrupted = True
-        self._uc.emu_stop()
+        if (engine := self._uc) is not None:
+            engine.emu_stop()
 
     def power_off(self) -> None:
         """Let the engine go."""
         self._interrupted = True
-        del self._uc
+        self._uc = None
 
     def _advance(self, deadline: float | None, budget: int | None) -> None:
         while self.fault is None and not self._interrupted:

@@ -1,5 +1,6 @@
 """The device around a board: threads, counting, images."""
 
+import shutil
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_two_threads_on_two_ports(sine: Any) -> None:
     for thread in threads:
         thread.join()
     assert found == {f"d{i}": sine.digest for i in range(4)}
+
+
+@pytest.mark.parametrize("backend", ["unicorn", "qemu"])
+def test_an_error_of_the_sensor_reaches_the_caller(backend: Any, sine: Any) -> None:
+    if backend == "qemu" and shutil.which("qemu-system-arm") is None:
+        pytest.skip("no QEMU")
+
+    class Broken:
+        def next_sample(self) -> Any:
+            raise ArithmeticError("broken wire")
+
+        def rewind(self) -> None: ...
+
+    with SimulatedDevice("nano33ble", device_id="d", sensor=Broken(), backend=backend) as device:
+        client = BoardClient(device.port)
+        client.upload_artifact(sine.artefact)
+        with pytest.raises(ArithmeticError, match="broken wire"):
+            client.train(1, rate=0.1)
 
 
 def test_what_a_device_refuses() -> None:

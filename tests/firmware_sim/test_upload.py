@@ -147,6 +147,18 @@ def test_a_power_cut_at_any_moment_of_the_commit_leaves_one_whole_model(
     assert seen == {sine.digest, other.digest}
 
 
+def test_a_damaged_slot_is_found_at_boot_and_the_other_one_runs(
+    board: SimulatedDevice, sine: Any, other: Any
+) -> None:
+    client = BoardClient(board.port)
+    client.upload_artifact(other.artefact)
+    client.upload_artifact(sine.artefact)
+    at = board._setup.slots.find(sine.artefact, 0)
+    board._setup.slots[at + 100] ^= 1
+    board.restart()
+    assert BoardClient(board.port).hello().active == other.digest
+
+
 def test_rollback_goes_back_once_and_survives_a_restart(
     board: SimulatedDevice, sine: Any, other: Any
 ) -> None:

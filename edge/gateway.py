@@ -70,10 +70,12 @@ class Gateway:
     Args:
         options: where the broker is.
         site: the site's name.
+        check_every: seconds of idleness after which a board is asked whether it still answers.
     """
 
-    def __init__(self, options: BrokerOptions, site: str) -> None:
+    def __init__(self, options: BrokerOptions, site: str, *, check_every: float = 5.0) -> None:
         """Start without boards."""
+        self._check_every = check_every
         self._options = options
         self._site = site
         self.sessions: dict[str, DeviceSession] = {}
@@ -106,7 +108,9 @@ class Gateway:
             if device in self.sessions:
                 raise UsageError(f"two boards are called {device!r}.", hint="one name for each")
             worker = BoardWorker(port, profile=profile, meters=meters, **client)
-            session = DeviceSession(self._options, topics, worker).start()
+            session = DeviceSession(
+                self._options, topics, worker, check_every=self._check_every
+            ).start()
         except BaseException:
             port.close()
             raise

@@ -96,6 +96,7 @@ class HostWorker:
     def train(self, artefact: bytes, plan: Plan) -> TrainResult:
         """Learn one sample at a time, each dropped after its step.
 
+        The sensor is rewound before every pass after the first.
         Losses are added up in float32, in the order they come, as the firmware does.
         """
         learner = self._laid_out(artefact, plan)

@@ -144,7 +144,7 @@ class Plan(_Record):
         strategy: name of the server's strategy, for the record.
         rate: learning rate of the device's SGD.
         samples: how many samples to learn (in each epoch).
-        epochs: passes over them; from 2 on the sensor is rewound between passes.
+        epochs: passes over them; the sensor is rewound before every pass after the first.
         train_layers: train the last so many layers; 0 trains all.
         standardise: standardise inputs with running statistics, which stay on the device.
         top_p: share of the delta's entries to send, largest first; 1 sends all.

@@ -36,8 +36,8 @@ def expected(data: bytes, plan: Plan, layers: int = 0) -> tuple[np.ndarray, list
     """The oracle: the learner by hand."""
     learner = OnlineLearner(data, train_layers=layers, standardise=plan.standardise)
     base, source, losses = learner.parameters, sensor(), []
-    for _ in range(plan.epochs):
-        if plan.epochs > 1:
+    for epoch in range(plan.epochs):
+        if epoch > 0:
             source.rewind()
         for _ in range(plan.samples):
             x, y = source.next_sample()
@@ -228,6 +228,19 @@ def test_an_agent_that_is_killed_is_offline_and_comes_back_with_its_model(
     second.send_signal(signal.SIGTERM)
     assert second.wait(20) == 0
     hub.state("offline", "a2")
+
+
+def test_a_restarted_broker_is_found_again() -> None:
+    with LocalBroker() as broker:
+        port, options = broker.port, broker.options
+        session = DeviceSession(options, SITE.device("a6"), HostWorker(sensor())).start()
+    with LocalBroker(port) as broker:
+        hub = Hub(options)
+        hub.state("online", "a6")
+        hub.wait(lambda: hub.payloads("describe", "a6") or None)
+        session.stop()
+        hub.state("offline", "a6")
+        hub.close()
 
 
 def test_an_agent_without_a_broker_says_so() -> None:

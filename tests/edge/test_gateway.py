@@ -109,16 +109,17 @@ def test_a_board_and_a_host_learn_the_same_bits(plan: Plan) -> None:
 
 @needs_unicorn
 def test_later_rounds_send_only_weights_and_survive_a_power_cut() -> None:
+    whole = Plan("s", 0.1, 16)
     with board() as device:
         worker = BoardWorker(device.port)
-        worker.train(model(1), PLAN)
+        worker.train(model(1), whole)
         slot = worker.running
-        worker.train(model(2), PLAN)
+        worker.train(model(2), whole)
         assert worker.running == slot == sha(model(1))
         device.restart()
-        worker.train(model(2), PLAN)
+        worker.train(model(2), whole)
         assert worker.running == slot
-        rewound = Plan("s", 0.1, 12, epochs=2)
+        rewound = Plan("s", 0.1, 16, epochs=2)
         once = worker.train(model(1), rewound)
         device.restart()
         assert worker.train(model(1), rewound).delta.tobytes() == once.delta.tobytes()
@@ -172,10 +173,9 @@ def test_a_board_that_dies_in_a_round_declines_and_its_neighbour_goes_on(
     with (
         board(device="b5") as dying,
         board(device="b6") as living,
-        Gateway(broker.options, SITE.site) as gateway,
+        Gateway(broker.options, SITE.site, check_every=0.05) as gateway,
     ):
-        session = gateway.add("b5", dying.port, profile=dying.profile)
-        session._check_every = 0.05
+        gateway.add("b5", dying.port, profile=dying.profile)
         gateway.add("b6", living.port)
         hub.state("online", "b5")
         base = hub.publish_model(model())

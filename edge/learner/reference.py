@@ -85,6 +85,10 @@ class ReferenceLearner:
     def predict_one(self, x: Any) -> Float32:
         """Outputs for one input: float32 [n_in] to float32 [n_out]."""
         x = self._prepare(self._finite(as_vector(x, self.n_in, "x")))
+        with np.errstate(all="ignore"):
+            return self._answer(x)
+
+    def _answer(self, x: Float32) -> Float32:
         if self._int8 is not None:
             last = self._int8[-1]
             out = self._predict_int8(self._int8[0].quantise(x))
@@ -109,8 +113,9 @@ class ReferenceLearner:
     def loss_one(self, x: Any, target: Any) -> float:
         """Loss of one sample, without learning from it."""
         x, t = self._checked(x, target)
-        outputs, logits = self._forward(self._prepare(x))
-        loss, _ = self._loss(outputs[-1], logits, t)
+        with np.errstate(all="ignore"):
+            outputs, logits = self._forward(self._prepare(x))
+            loss, _ = self._loss(outputs[-1], logits, t)
         return float(self._finite(loss))
 
     def learn_one(self, x: Any, target: Any, *, rate: float) -> float:
@@ -120,7 +125,7 @@ class ReferenceLearner:
         if self._standardise:
             self._observe(x)
         x = self._prepare(x)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             outputs, logits = self._forward(x)
             loss, d = self._loss(outputs[-1], logits, t)
             self._finite(loss)

@@ -54,7 +54,9 @@ def tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def log(x: Any) -> Any:
-    """Natural logarithm of one positive finite float32."""
+    """Natural logarithm of one positive float32; infinity and NaN stay what they are."""
+    if not np.isfinite(x):
+        return x
     bits = int(F(x).view(np.uint32))
     exponent = (bits >> 23) - 126
     m = np.uint32((bits & 0x7FFFFF) | 0x3F000000).view(F)

@@ -15,7 +15,7 @@ typedef struct tl_weights {
 bool tl_is_finite(float x);
 bool tl_all_finite(const float *x, uint32_t n);
 
-/* Natural logarithm of a positive finite x, to within 2 ulp. */
+/* Natural logarithm of a positive x, to within 2 ulp; infinity and NaN stay what they are. */
 float tl_log(float x);
 
 /* z[n_out] = w x + b */

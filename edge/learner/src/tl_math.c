@@ -80,6 +80,9 @@ float tl_sqrt(float x)
 
 float tl_exp(float x)
 {
+    if (x != x) {
+        return x;
+    }
     if (x > 88.72283f) {
         return float_of(0x7f800000u);
     }
@@ -133,6 +136,9 @@ float tl_tanh(float x)
 float tl_log(float x)
 {
     uint32_t bits = bits_of(x);
+    if (!tl_is_finite(x)) {
+        return x;
+    }
     int32_t exponent = (int32_t)(bits >> 23) - 126;
     float m = float_of((bits & 0x7fffffu) | 0x3f000000u); /* in [0.5, 1) */
     if (m < 0.707106781186547524f) {

@@ -8,88 +8,26 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
 from edge.errors import UsageError
-from edge.messages import Plan
+from server.journal_rows import (
+    SCHEMA,
+    VERSION,
+    RoundRow,
+    RunRow,
+    RunStatus,
+    UpdateRow,
+    round_row,
+    update_row,
+)
 from server.strategies.base import Contribution
 
-__all__ = ["VERSION", "Journal", "RoundRow", "RunRow", "UpdateRow"]
-
-VERSION = 1
-"""Schema version, kept in the file's user_version."""
-
-RunStatus = Literal["running", "stopped", "done", "failed"]
-RoundStatus = Literal["open", "closed", "failed"]
-
-_SCHEMA = """
-CREATE TABLE runs (run TEXT PRIMARY KEY, config TEXT NOT NULL, base TEXT NOT NULL,
-    status TEXT NOT NULL, started REAL NOT NULL, ended REAL) STRICT;
-CREATE TABLE rounds (run TEXT NOT NULL REFERENCES runs, round INTEGER NOT NULL,
-    status TEXT NOT NULL, base TEXT NOT NULL, result TEXT, plan TEXT NOT NULL,
-    cohort TEXT NOT NULL, outer_rate REAL NOT NULL, started REAL NOT NULL, ended REAL,
-    metrics TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (run, round)) STRICT;
-CREATE TABLE updates (id INTEGER PRIMARY KEY, run TEXT NOT NULL, round INTEGER NOT NULL,
-    device TEXT NOT NULL, accepted INTEGER NOT NULL, reason TEXT NOT NULL,
-    samples INTEGER NOT NULL, loss_first REAL, loss_mean REAL, loss_last REAL,
-    bytes INTEGER NOT NULL, meters TEXT NOT NULL, delta BLOB, time REAL NOT NULL,
-    FOREIGN KEY (run, round) REFERENCES rounds) STRICT;
-CREATE UNIQUE INDEX one_accepted ON updates (run, round, device) WHERE accepted;
-CREATE INDEX updates_of_round ON updates (run, round);
-CREATE TABLE checkpoints (sha256 TEXT PRIMARY KEY, artifact BLOB NOT NULL) STRICT;
-"""
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run; `base` is the digest it started from, `config` whatever its starter needs."""
-
-    run: str
-    config: dict[str, Any]
-    base: str
-    status: RunStatus
-    started: float
-    ended: float | None
-
-
-@dataclass(frozen=True)
-class RoundRow:
-    """One round; `result` is None while it is open, and `base` where it failed."""
-
-    run: str
-    round: int
-    status: RoundStatus
-    base: str
-    result: str | None
-    plan: Plan
-    cohort: tuple[str, ...]
-    outer_rate: float
-    started: float
-    ended: float | None
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class UpdateRow:
-    """One answer of a device: accepted, or rejected or declined with its reason."""
-
-    run: str
-    round: int
-    device: str
-    accepted: bool
-    reason: str
-    samples: int = 0
-    loss_first: float | None = None
-    loss_mean: float | None = None
-    loss_last: float | None = None
-    bytes: int = 0
-    meters: Mapping[str, float] | None = None
-    time: float = 0.0
+__all__ = ["VERSION", "Journal", "RoundRow", "RunRow", "RunStatus", "UpdateRow"]
 
 
 class Journal:
@@ -132,7 +70,7 @@ class Journal:
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
@@ -257,7 +195,7 @@ class Journal:
     def rounds(self, run: str) -> list[RoundRow]:
         """The rounds of a run in order."""
         rows = self._db.execute("SELECT * FROM rounds WHERE run=? ORDER BY round", (run,))
-        return [_round(row) for row in rows]
+        return [round_row(row) for row in rows]
 
     def updates(self, run: str, round: int | None = None) -> list[UpdateRow]:
         """The answers of a run, or of one round of it, in the order they came."""
@@ -267,11 +205,7 @@ class Journal:
             " WHERE run=?1 AND (?2 IS NULL OR round=?2) ORDER BY id",
             (run, round),
         )
-        return [
-            UpdateRow(**{**dict(row), "accepted": bool(row["accepted"]),
-                         "meters": json.loads(row["meters"])})
-            for row in rows
-        ]  # fmt: skip
+        return [update_row(row) for row in rows]
 
     def contributions(self, run: str, round: int) -> list[Contribution]:
         """The accepted updates of a round, by device name."""
@@ -321,15 +255,3 @@ class Journal:
         """Digest of the newest model of a run."""
         ended = [row.result for row in self.rounds(run) if row.result is not None]
         return ended[-1] if ended else self.run(run).base
-
-
-def _round(row: sqlite3.Row) -> RoundRow:
-    found = dict(row)
-    return RoundRow(
-        **{
-            **found,
-            "plan": Plan.from_map(json.loads(row["plan"])),
-            "cohort": tuple(json.loads(row["cohort"])),
-            "metrics": json.loads(row["metrics"]),
-        }
-    )

@@ -14,6 +14,7 @@ from edge.messages import Offer
 from server.admission import Admission, Verdict
 from server.cohort import Cohort, NoDevices, RoundsFailed, candidates, sample
 from server.journal import Journal, RoundRow, UpdateRow
+from server.reports import RoundReport, RunResult, figures, report_of
 from server.strategies import Strategy, get_strategy
 from server.transports.base import Mail, Transport
 
@@ -45,39 +46,6 @@ class Settings:
     min_updates: int = 1
     norm_multiple: float = 10.0
     max_failures: int = 3
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """What a round came to; `updates` are all answers, also the refused ones."""
-
-    run: str
-    round: int
-    rounds: int
-    strategy: str
-    status: Literal["closed", "failed"]
-    base: str
-    result: str
-    started: float
-    ended: float
-    cohort: tuple[str, ...]
-    updates: list[UpdateRow]
-    metrics: dict[str, float]
-
-    @property
-    def accepted(self) -> list[UpdateRow]:
-        """The answers that count."""
-        return [update for update in self.updates if update.accepted]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How `run` ended, and with which model."""
-
-    run: str
-    status: Literal["done", "stopped"]
-    rounds_done: int
-    artifact: Artifact
 
 
 @dataclass
@@ -329,20 +297,14 @@ class Coordinator:
                 parameters[first:], updates, row.outer_rate
             )
             result = base.with_parameters(parameters)
-        answers = self.journal.updates(row.run, row.round)
-        metrics = _figures(answers, row.cohort)
+        metrics = figures(self.journal.updates(row.run, row.round), row.cohort)
         if self.evaluate is not None:
             metrics.update(self.evaluate(row.round, result))
-        ended = time.time()
         self.journal.close_round(
             row.run, row.round, result=result.sha256, artifact=result.data, metrics=metrics,
-            time=ended, failed=failed,
+            time=time.time(), failed=failed,
         )  # fmt: skip
-        return RoundReport(
-            row.run, row.round, self.settings.rounds, self.strategy.name,
-            "failed" if failed else "closed", row.base, result.sha256, row.started, ended,
-            row.cohort, answers, metrics,
-        )  # fmt: skip
+        return report_of(self.journal, row.run, row.round)
 
     def _check_failures(self) -> None:
         last = self.journal.rounds(self.run_id)[-self.settings.max_failures :]
@@ -371,20 +333,3 @@ def _complete(tally: _Tally, cohort: set[str], needed: int) -> bool:
     if len(tally.accepted) >= needed:
         return cohort <= tally.answered | tally.gone
     return cohort <= tally.answered
-
-
-def _figures(answers: list[UpdateRow], cohort: tuple[str, ...]) -> dict[str, float]:
-    """Figures that every round has."""
-    accepted = [row for row in answers if row.accepted]
-    figures = {
-        "accepted": float(len(accepted)),
-        "rejected": float(len(answers) - len(accepted)),
-        "missing": float(len(set(cohort) - {row.device for row in answers})),
-        "samples": float(sum(row.samples for row in accepted)),
-        "bytes": float(sum(row.bytes for row in accepted)),
-    }
-    for name in ("loss_first", "loss_mean", "loss_last"):
-        values = [value for row in accepted if (value := getattr(row, name)) is not None]
-        if values:
-            figures[name] = sum(values) / len(values)
-    return figures

@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.errors import UsageError
 from edge.messages import Offer, decode_update
 from server.cohort import NoDevices, RoundsFailed, sample
 from server.journal import Journal
+from server.reports import report_of
 from server.rounds import Coordinator, Settings
 from server.strategies import get_strategy
 
@@ -255,3 +257,11 @@ def test_what_travels_is_what_mqtt_carries():
     coordinate(a_fleet(d0=keep), rounds=1).run()
     offer, update = offers[0]
     assert Offer.decode(offer.encode()) == offer and decode_update(update.encode()) == update
+
+
+def test_reports_can_be_had_again_from_the_journal():
+    coordinator, reports = coordinate(a_fleet(d1=first_round(declining))), []
+    coordinator.run(reports.append)
+    assert [report_of(coordinator.journal, "r", n) for n in (1, 2, 3)] == reports
+    with pytest.raises(UsageError, match="not ended"):
+        report_of(coordinator.journal, "r", 4)

@@ -1,0 +1,79 @@
+"""What a round and a run came to, as the journal tells it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edge.artifact import Artifact
+from edge.errors import UsageError
+from server.journal import Journal, UpdateRow
+
+__all__ = ["RoundReport", "RunResult", "figures", "report_of"]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What a round came to; `updates` are all answers, also the refused ones."""
+
+    run: str
+    round: int
+    rounds: int
+    strategy: str
+    status: Literal["closed", "failed"]
+    base: str
+    result: str
+    started: float
+    ended: float
+    cohort: tuple[str, ...]
+    updates: list[UpdateRow]
+    metrics: dict[str, float]
+
+    @property
+    def accepted(self) -> list[UpdateRow]:
+        """The answers that count."""
+        return [update for update in self.updates if update.accepted]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How `run` ended, and with which model."""
+
+    run: str
+    status: Literal["done", "stopped"]
+    rounds_done: int
+    artifact: Artifact
+
+
+def report_of(journal: Journal, run: str, round: int) -> RoundReport:
+    """The report of a round that has ended; the same one that was given when it did.
+
+    Raises:
+        UsageError: the round is open, or not there.
+    """
+    config = journal.run(run).config
+    for row in journal.rounds(run):
+        if row.round == round and row.status != "open":
+            assert row.result is not None and row.ended is not None
+            return RoundReport(
+                run, round, config["settings"]["rounds"], config["strategy"], row.status,
+                row.base, row.result, row.started, row.ended, row.cohort,
+                journal.updates(run, round), row.metrics,
+            )  # fmt: skip
+    raise UsageError(f"round {round} of run {run!r} has not ended.")
+
+
+def figures(answers: Sequence[UpdateRow], cohort: tuple[str, ...]) -> dict[str, float]:
+    """Figures that every round has: counts of answers, samples, bytes, and mean losses."""
+    accepted = [row for row in answers if row.accepted]
+    figures = {
+        "accepted": float(len(accepted)),
+        "rejected": float(len(answers) - len(accepted)),
+        "missing": float(len(set(cohort) - {row.device for row in answers})),
+        "samples": float(sum(row.samples for row in accepted)),
+        "bytes": float(sum(row.bytes for row in accepted)),
+    }
+    for name in ("loss_first", "loss_mean", "loss_last"):
+        values = [value for row in accepted if (value := getattr(row, name)) is not None]
+        if values:
+            figures[name] = sum(values) / len(values)
+    return figures

@@ -3,13 +3,14 @@
 Each is one CBOR map: `v` (schema version), `message` (its name), and its fields by name.
 """
 
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.schema import Check, Digest, Floats, Indices, Matrix, Name, Result, check_for
+from edge.record import Record, plain
+from edge.schema import Digest, Floats, Indices, Matrix, Name, Result
 from edge.wire import MessageError, dumps, loads
 
 __all__ = [
@@ -34,70 +35,7 @@ CommandKind = Literal["deploy", "predict", "evaluate", "rollback"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Record:
-    """Fields with a check each; equal where the bytes are equal."""
-
-    def to_map(self) -> dict[str, Any]:
-        """The fields by name, each checked."""
-        checks = _checks(type(self))
-        return {name: _checked(type(self), name, checks[name], getattr(self, name))
-                for name in checks}  # fmt: skip
-
-    @classmethod
-    def from_map(cls, found: Any) -> Self:
-        """Build from a decoded map that has exactly the fields of this class.
-
-        Raises:
-            MessageError: a field is missing, unknown or of another type.
-        """
-        checks = _checks(cls)
-        if not isinstance(found, dict) or found.keys() != checks.keys():
-            keys = found.keys() if isinstance(found, dict) else set()
-            missing, extra = sorted(checks.keys() - keys), sorted(keys - checks.keys())
-            raise MessageError(f"{cls.__name__}: fields missing {missing}, unknown {extra}"[:300])
-        return cls(**{name: _checked(cls, name, checks[name], found[name]) for name in checks})
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._bytes() == other._bytes()
-
-    def __hash__(self) -> int:
-        return hash(self._bytes())
-
-    def _bytes(self) -> bytes:
-        return dumps(_plain(self.to_map()))
-
-
-def _plain(found: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.to_map() if isinstance(value, _Record) else value
-            for key, value in found.items()}  # fmt: skip
-
-
-_known: dict[Any, dict[str, Check]] = {}
-
-
-def _checks(cls: type[_Record]) -> dict[str, Check]:
-    if cls not in _known:
-        hints = get_type_hints(cls, include_extras=True)
-        _known[cls] = {part.name: _check(hints[part.name]) for part in fields(cls)}
-    return _known[cls]
-
-
-def _check(annotation: Any) -> Check:
-    if isinstance(annotation, type) and issubclass(annotation, _Record):
-        record: type[_Record] = annotation
-        return lambda value: value if isinstance(value, record) else record.from_map(value)
-    return check_for(annotation)
-
-
-def _checked(cls: type[_Record], name: str, check: Check, value: Any) -> Any:
-    try:
-        return check(value)
-    except MessageError as error:
-        raise MessageError(f"{cls.__name__}.{name}: {error.message}.") from None
-
-
-@dataclass(frozen=True, eq=False)
-class Message(_Record):
+class Message(Record):
     """One payload on the wire."""
 
     message: ClassVar[str] = ""
@@ -108,7 +46,7 @@ class Message(_Record):
         Raises:
             MessageError: a field holds what its type does not allow.
         """
-        return dumps({"v": VERSION, "message": self.message, **_plain(self.to_map())})
+        return dumps({"v": VERSION, "message": self.message, **plain(self.to_map())})
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -137,7 +75,7 @@ def _body(data: bytes, *allowed: str) -> tuple[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan(_Record):
+class Plan(Record):
     """How a device trains in a round.
 
     Args:

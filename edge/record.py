@@ -1,0 +1,73 @@
+"""Frozen dataclasses that go over the wire: every field checked, both ways."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self, get_type_hints
+
+from edge.schema import Check, check_for
+from edge.wire import MessageError, dumps
+
+__all__ = ["Record", "plain"]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Fields with a check each; equal where the bytes are equal."""
+
+    def to_map(self) -> dict[str, Any]:
+        """The fields by name, each checked."""
+        checks = _checks(type(self))
+        return {name: _checked(type(self), name, checks[name], getattr(self, name))
+                for name in checks}  # fmt: skip
+
+    @classmethod
+    def from_map(cls, found: Any) -> Self:
+        """Build from a decoded map that has exactly the fields of this class.
+
+        Raises:
+            MessageError: a field is missing, unknown or of another type.
+        """
+        checks = _checks(cls)
+        if not isinstance(found, dict) or found.keys() != checks.keys():
+            keys = found.keys() if isinstance(found, dict) else set()
+            missing, extra = sorted(checks.keys() - keys), sorted(keys - checks.keys())
+            raise MessageError(f"{cls.__name__}: fields missing {missing}, unknown {extra}"[:300])
+        return cls(**{name: _checked(cls, name, checks[name], found[name]) for name in checks})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._bytes() == other._bytes()
+
+    def __hash__(self) -> int:
+        return hash(self._bytes())
+
+    def _bytes(self) -> bytes:
+        return dumps(plain(self.to_map()))
+
+
+def plain(found: dict[str, Any]) -> dict[str, Any]:
+    """The same map with records inside it as maps."""
+    return {key: value.to_map() if isinstance(value, Record) else value
+            for key, value in found.items()}  # fmt: skip
+
+
+_known: dict[Any, dict[str, Check]] = {}
+
+
+def _checks(cls: type[Record]) -> dict[str, Check]:
+    if cls not in _known:
+        hints = get_type_hints(cls, include_extras=True)
+        _known[cls] = {part.name: _check(hints[part.name]) for part in fields(cls)}
+    return _known[cls]
+
+
+def _check(annotation: Any) -> Check:
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        record: type[Record] = annotation
+        return lambda value: value if isinstance(value, record) else record.from_map(value)
+    return check_for(annotation)
+
+
+def _checked(cls: type[Record], name: str, check: Check, value: Any) -> Any:
+    try:
+        return check(value)
+    except MessageError as error:
+        raise MessageError(f"{cls.__name__}.{name}: {error.message}.") from None

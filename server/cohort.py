@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.errors import TinyfleetError
 
-__all__ = ["Cohort", "NoDevices", "RoundsFailed", "candidates", "sample"]
+__all__ = ["Cohort", "NoDevices", "RoundsFailed", "sample"]
 
 Cohort = Sequence[str] | Callable[[], Sequence[str]]
 """Device names, or a call that gives them afresh for each round (such as a SPARQL query)."""
@@ -18,12 +18,6 @@ class NoDevices(TinyfleetError):
 
 class RoundsFailed(TinyfleetError):
     """Round after round got too few updates."""
-
-
-def candidates(cohort: Cohort, presence: dict[str, bool]) -> list[str]:
-    """The devices that may be asked now: those of the cohort that are not known to be offline."""
-    names = cohort() if callable(cohort) else cohort
-    return sorted({name for name in names if presence.get(name, True)})
 
 
 def sample(names: Sequence[str], size: int, *, seed: int, round: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from edge.artifact import Artifact
 from edge.messages import Offer
 from server.admission import Admission, Verdict
-from server.cohort import Cohort, NoDevices, RoundsFailed, candidates, sample
+from server.cohort import Cohort, NoDevices, RoundsFailed, sample
 from server.journal import Journal, RoundRow, UpdateRow
 from server.reports import RoundReport, RunResult, figures, report_of
 from server.strategies import Strategy, get_strategy
@@ -38,6 +38,7 @@ class Settings:
         min_updates: accepted updates that a round needs (at most its cohort).
         norm_multiple: a delta longer than this many times the base is refused.
         max_failures: rounds in a row that may fail before the run does.
+        grace: seconds that a device which went away is waited for; it may only be reconnecting.
     """
 
     rounds: int
@@ -46,6 +47,7 @@ class Settings:
     min_updates: int = 1
     norm_multiple: float = 10.0
     max_failures: int = 3
+    grace: float = 2.0
 
 
 @dataclass
@@ -54,7 +56,6 @@ class _Tally:
 
     accepted: set[str]
     answered: set[str]
-    gone: set[str] = field(default_factory=set)
 
 
 class Coordinator:
@@ -90,6 +91,7 @@ class Coordinator:
         self.strategy, self.settings = strategy, settings
         self.run_id, self.cohort, self.evaluate = run, cohort, evaluate
         self._stop = threading.Event()
+        self._away: dict[str, float] = {}  # since when, monotonic seconds
         if all(row.run != run for row in journal.runs()):
             if base is None:
                 raise NoDevices(f"run {run!r} is new and has no model to start from.")
@@ -194,18 +196,31 @@ class Coordinator:
         return row
 
     def _wait_for_devices(self) -> list[str]:
+        """Who can be asked now; those that went away a moment ago are waited for."""
         end = time.monotonic() + self.settings.deadline
         while not self._stop.is_set():
-            names = candidates(self.cohort, dict(self.transport.presence()))
-            if names:
-                return names
-            if time.monotonic() > end:
+            names = set(self.cohort() if callable(self.cohort) else self.cohort)
+            gone, due = self._gone(), time.monotonic() > end
+            ready = names - self._away.keys()
+            if ready and (due or not names & (self._away.keys() - gone)):
+                return sorted(ready)
+            if due:
                 raise NoDevices(
                     f"no device to ask in run {self.run_id!r}.",
                     hint="tinyfleet edge run, or another --cohort",
                 )
             self._stop.wait(_TICK)
         return []
+
+    def _gone(self) -> set[str]:
+        """Devices that have been away for longer than the grace."""
+        now = time.monotonic()
+        for name, online in self.transport.presence().items():
+            if online:
+                self._away.pop(name, None)
+            else:
+                self._away.setdefault(name, now)
+        return {name for name, since in self._away.items() if now - since >= self.settings.grace}
 
     def _play(self, row: RoundRow) -> RoundReport | None:
         """Offer a round, collect and close it; None if the run was stopped before."""
@@ -237,24 +252,18 @@ class Coordinator:
         needed = min(self.settings.min_updates, len(cohort))
         tally = _Tally(door.accepted, set(door.accepted))
         end = time.monotonic() + self.settings.deadline
-        presence = self.transport.presence()
-        tally.gone = {name for name in cohort if not presence.get(name, True)}
-        while not _complete(tally, cohort, needed):
+        while not _complete(tally, cohort, needed, self._gone()):
             left = end - time.monotonic()
             if self._stop.is_set():
                 return False
             if left <= 0:
                 break
             mail = self.transport.receive(min(left, _TICK))
-            if mail is not None:
+            if mail is not None and mail.payload is not None:
                 self._take(door, tally, mail)
         return True
 
     def _take(self, door: Admission, tally: _Tally, mail: Mail) -> None:
-        if mail.payload is None:
-            online = self.transport.presence().get(mail.device, False)
-            (tally.gone.discard if online else tally.gone.add)(mail.device)
-            return
         verdict = door.judge(mail)
         self._enter(door.offer, verdict)
         if verdict.accepted:
@@ -325,11 +334,11 @@ def _first_trained(base: Artifact, train_layers: int) -> int:
     )
 
 
-def _complete(tally: _Tally, cohort: set[str], needed: int) -> bool:
+def _complete(tally: _Tally, cohort: set[str], needed: int, gone: set[str]) -> bool:
     """Whether nothing that counts can still come.
 
     While there are too few updates, those that went away are waited for until the deadline.
     """
     if len(tally.accepted) >= needed:
-        return cohort <= tally.answered | tally.gone
+        return cohort <= tally.answered | gone
     return cohort <= tally.answered

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTErrorCode
 
 from edge import mqtt
 from edge.errors import BrokerUnreachable, TinyfleetError
@@ -142,15 +143,20 @@ class MqttTransport:
         return sorted(name for name, state in self._states.items() if state.status == "online")
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
-        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        """Publish and wait until the broker has it, also over a reconnect."""
         end = time.monotonic() + _PUBLISH_SECONDS
-        while not sent.is_published():
-            sent.wait_for_publish(0.5)
-            if time.monotonic() > end:
-                raise BrokerUnreachable(
-                    f"the broker did not take {topic} in {_PUBLISH_SECONDS:g} s.",
-                    hint="tinyfleet server resume, once it is back",
-                )
+        while time.monotonic() < end:
+            if self._client.is_connected():
+                sent = self._client.publish(topic, payload, qos=1, retain=retain)
+                if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    sent.wait_for_publish(max(end - time.monotonic(), 0.0))
+                    if sent.is_published():
+                        return
+            time.sleep(0.05)
+        raise BrokerUnreachable(
+            f"the broker did not take {topic} in {_PUBLISH_SECONDS:g} s.",
+            hint="tinyfleet server resume, once it is back",
+        )
 
     # In the client's thread.
 

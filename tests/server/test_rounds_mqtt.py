@@ -8,6 +8,7 @@ import pytest
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
 from edge.messages import Command
 from edge.session import DeviceSession
+from edge.sockets import free_port
 from edge.topics import SiteTopics
 from server.journal import Journal
 from server.rounds import Coordinator, Settings
@@ -125,3 +126,21 @@ def test_close_clears_what_was_retained_but_held_models(broker):
         assert heard.wait(10)
         time.sleep(0.3)
     assert {t for t in retained if "/models/" in t or "/rounds/" in t} == {SITE.model(final.sha256)}
+
+
+def test_a_broker_that_restarts_between_rounds_and_forgets_everything_stops_nothing():
+    with LocalBroker(port=free_port()) as broker:
+        sessions = start(broker)
+
+        def restart(report):
+            if report.round == 1:
+                broker.stop()
+                broker.start()
+
+        with MqttTransport(broker.options, SITE) as transport, Journal(":memory:") as journal:
+            transport.wait_for(3, 10)
+            result = run(transport, journal, 3, run="b", grace=8).run(restart)
+            assert [len(journal.contributions("b", n)) for n in (1, 2, 3)] == [3, 3, 3]
+        for session in sessions.values():
+            session.stop()
+    assert result.status == "done"

@@ -192,10 +192,16 @@ class Journal:
         rows = self._db.execute("SELECT run FROM runs ORDER BY started, run").fetchall()
         return [self.run(row["run"]) for row in rows]
 
-    def rounds(self, run: str) -> list[RoundRow]:
-        """The rounds of a run in order."""
-        rows = self._db.execute("SELECT * FROM rounds WHERE run=? ORDER BY round", (run,))
-        return [round_row(row) for row in rows]
+    def rounds(
+        self, run: str, *, newest: int | None = None, upto: int | None = None
+    ) -> list[RoundRow]:
+        """The rounds of a run in order, or only the newest so many of them, up to a number."""
+        rows = self._db.execute(
+            "SELECT * FROM rounds WHERE run=?1 AND (?3 IS NULL OR round<=?3)"
+            " ORDER BY round DESC LIMIT ?2",
+            (run, -1 if newest is None else newest, upto),
+        ).fetchall()
+        return [round_row(row) for row in reversed(rows)]
 
     def updates(self, run: str, round: int | None = None) -> list[UpdateRow]:
         """The answers of a run, or of one round of it, in the order they came."""
@@ -253,5 +259,9 @@ class Journal:
 
     def current(self, run: str) -> str:
         """Digest of the newest model of a run."""
-        ended = [row.result for row in self.rounds(run) if row.result is not None]
-        return ended[-1] if ended else self.run(run).base
+        row = self._db.execute(
+            "SELECT result FROM rounds WHERE run=? AND result IS NOT NULL"
+            " ORDER BY round DESC LIMIT 1",
+            (run,),
+        ).fetchone()
+        return str(row["result"]) if row is not None else self.run(run).base

@@ -51,7 +51,7 @@ def report_of(journal: Journal, run: str, round: int) -> RoundReport:
         UsageError: the round is open, or not there.
     """
     config = journal.run(run).config
-    for row in journal.rounds(run):
+    for row in journal.rounds(run, newest=1, upto=round):
         if row.round == round and row.status != "open":
             assert row.result is not None and row.ended is not None
             return RoundReport(

@@ -169,10 +169,10 @@ class Coordinator:
 
     def _next(self) -> RoundRow | None:
         """The open round, or a new one; None if there is none or the run is stopped."""
-        rounds = self.journal.rounds(self.run_id)
-        if rounds and rounds[-1].status == "open":
-            return rounds[-1]
-        number = len(rounds) + 1
+        newest = self.journal.rounds(self.run_id, newest=1)
+        if newest and newest[-1].status == "open":
+            return newest[-1]
+        number = newest[-1].round + 1 if newest else 1
         if number > self.settings.rounds:
             return None
         names = self._wait_for_devices()
@@ -275,12 +275,11 @@ class Coordinator:
         """Enter an answer in the journal, under the round it belongs to if that one exists."""
         if not verdict.accepted:
             _log.info("%s, round %d: %s", verdict.device, verdict.round, verdict.reason)
-        known = {row.round for row in self.journal.rounds(offer.run)}
         update = verdict.update
         self.journal.add_update(
             UpdateRow(
                 run=offer.run,
-                round=verdict.round if verdict.round in known else offer.round,
+                round=verdict.round if 1 <= verdict.round <= offer.round else offer.round,
                 device=verdict.device,
                 accepted=verdict.accepted,
                 reason=verdict.reason,
@@ -316,7 +315,7 @@ class Coordinator:
         return report_of(self.journal, row.run, row.round)
 
     def _check_failures(self) -> None:
-        last = self.journal.rounds(self.run_id)[-self.settings.max_failures :]
+        last = self.journal.rounds(self.run_id, newest=self.settings.max_failures)
         if len(last) == self.settings.max_failures and all(r.status == "failed" for r in last):
             reasons = [row.reason for row in self.journal.updates(self.run_id, last[-1].round)]
             raise RoundsFailed(

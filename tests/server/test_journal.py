@@ -120,3 +120,17 @@ def test_kill_9_loses_no_acknowledged_row(tmp_path):
                     assert rounds[number].status == "closed"
                     assert journal.artifact(f"{number:064x}") == b"a" * 3000
     assert len(acknowledged) >= 68
+
+
+def test_the_newest_rounds_and_the_current_model():
+    with begun() as journal:
+        assert journal.rounds("r", newest=1) == [] and journal.current("r") == "b" * 64
+        for number in (1, 2, 3):
+            journal.open_round(a_round(number))
+            if number < 3:
+                journal.close_round(
+                    "r", number, result=f"{number}" * 64, artifact=b"", metrics={}, time=2.0
+                )
+        assert [row.round for row in journal.rounds("r")] == [1, 2, 3]
+        assert [row.round for row in journal.rounds("r", newest=2)] == [2, 3]
+        assert journal.current("r") == "2" * 64

@@ -6,7 +6,8 @@ import click
 import typer
 
 from edge.errors import ExitCode, TinyfleetError
-from server.cli import broker, catalog, demo, doctor, edge, federation, simulator
+from server.cli import broker, catalog, doctor, edge, federation, simulator
+from server.cli import demo as demo_command
 
 EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a package or program is
 missing, 4 no broker answers, 5 does not fit the device, 6 broken or unsupported model file,
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.demo)
+app.command("demo")(demo_command.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(broker.app, name="broker")
 app.add_typer(federation.app, name="server")

@@ -1,7 +1,7 @@
 """`tinyfleet broker`: a broker on loopback, for development and demos."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -24,7 +24,7 @@ def start(
     """
     from edge.broker import LocalBroker
 
-    with LocalBroker(port=port, kind=kind) as broker:
+    with LocalBroker(port=port, kind=cast(Any, kind)) as broker:
         typer.echo(f"{broker.kind} listens on mqtt://127.0.0.1:{broker.port} (Ctrl-C stops it)")
         while broker.running:
             time.sleep(0.2)

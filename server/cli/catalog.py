@@ -1,7 +1,7 @@
 """`tinyfleet catalog`: ask what runs where, and what fits."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ def query(
     """
     from ontology.catalog import Catalog
 
-    parameters = dict(_pair(entry) for entry in parameter or [])
+    parameters: dict[str, Any] = dict(_pair(entry) for entry in parameter or [])
     with Catalog.open(_existing(catalog), read_only=True) as opened:
         result = opened.query(_read(text), **parameters)
     if as_json:
@@ -58,7 +58,9 @@ def queries(as_json: AsJson = False) -> None:
 
 @app.command()
 def match(
-    model: Annotated[str | None, typer.Option(help="SHA-256 of a model: where does it fit?")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="SHA-256 of a model: where does it fit?")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="A device: what fits it?")] = None,
     catalog: CatalogPath = DEFAULT_CATALOG,
     as_json: AsJson = False,

@@ -1,7 +1,7 @@
 """`tinyfleet sim`: boards, emulated microcontrollers, deployment and firmware images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -117,7 +117,9 @@ def build(
         list[str] | None, typer.Option(help="m0, m3, m4f or m7; repeat. All by default.")
     ] = None,
     toolchain: Annotated[str, typer.Option(help="zig or gcc.")] = "zig",
-    out: Annotated[Path | None, typer.Option(help="Folder; by default the images' own.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; by default the images' own (gcc: firmware/).")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare bytes, write nothing.")] = False,
 ) -> int:
     """Build the firmware images, or check that a rebuild gives the same bytes.
@@ -127,14 +129,20 @@ def build(
     from firmware_sim import build as builder
 
     if check:
-        different = builder.check_images(core or builder.CORES)
+        different = builder.check_images()
         for name in different:
             typer.echo(f"{name}: a rebuild gives other bytes", err=True)
         typer.echo("the images are what the sources give" if not different else "images differ")
         return int(ExitCode.FAILED if different else ExitCode.OK)
-    for name in core or builder.CORES:
-        path = builder.build_image(name, toolchain=toolchain, out=out)
+    if core is None and out is None and toolchain == "zig":
+        built = builder.build_all()
+    else:
+        kind = cast(Literal["zig", "gcc"], toolchain)
+        folder = out or Path("firmware")
+        built = [
+            builder.build_image(name, kind, folder / f"tinyfleet-{name}.elf")
+            for name in core or builder.CORES
+        ]
+    for path in built:
         typer.echo(f"{path}  {path.stat().st_size} bytes")
     return int(ExitCode.OK)
-
-

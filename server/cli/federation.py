@@ -1,0 +1,322 @@
+"""`tinyfleet server`: federated rounds, simulation, export and rollout."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge.errors import ExitCode, UsageError
+from server.cli.options import (
+    DEFAULT_BROKER,
+    AsJson,
+    Broker,
+    CaFile,
+    CertFile,
+    KeyFile,
+    Password,
+    Site,
+    Username,
+    broker_options,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
+
+app = typer.Typer(
+    help="Federated meta-learning: run rounds, simulate, export, roll out.", no_args_is_help=True
+)
+
+Task = Annotated[str, typer.Option(help="sine or characters.")]
+Strategy = Annotated[str, typer.Option(help="reptile, tinyreptile or fedavg.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How many rounds.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+RunPath = Annotated[Path, typer.Argument(help="Folder of the run, such as runs/latest.")]
+Samples = Annotated[int | None, typer.Option(help="Samples a device learns from in a round.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over them (reptile).")]
+Rate = Annotated[float | None, typer.Option(help="Inner learning rate, on the device.")]
+OuterRate = Annotated[float | None, typer.Option(help="Outer learning rate of round 1.")]
+CohortSize = Annotated[int | None, typer.Option(help="Devices in a round.")]
+Base = Annotated[Path | None, typer.Option(help="A .tflite to start from instead of fresh.")]
+
+
+@app.command()
+def run(
+    task: Task = "characters",
+    strategy: Strategy = "reptile",
+    rounds: Rounds = 40,
+    devices: Annotated[int, typer.Option(help="Wait for so many devices first.")] = 1,
+    cohort: Annotated[
+        Path | None, typer.Option(help="A .rq file: its column `device` says who takes part.")
+    ] = None,
+    samples: Samples = None,
+    epochs: Epochs = None,
+    rate: Rate = None,
+    outer_rate: OuterRate = None,
+    cohort_size: CohortSize = None,
+    base: Base = None,
+    deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
+    min_updates: Annotated[int, typer.Option(help="Updates that a round needs.")] = 1,
+    evaluate_every: Annotated[int, typer.Option(help="Rounds between evaluations; 0: never.")] = 10,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path("runs"),
+    broker: Broker = DEFAULT_BROKER,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> int:
+    """Run federated rounds with the devices of a site; Ctrl-C stops, `server resume` goes on.
+
+    Example: tinyfleet server run --task characters --rounds 40 --devices 4
+    """
+    from server.presets import strategy_options
+    from server.rounds import Settings
+    from server.run import RunConfig, RunFolder, new_run_name
+    from server.strategies import get_strategy
+    from server.tasks import get_task
+
+    get_task(task)
+    options = strategy_options(
+        task,
+        strategy,
+        samples=samples,
+        epochs=epochs,
+        rate=rate,
+        first_outer_rate=outer_rate,
+        cohort_size=cohort_size,
+    )
+    get_strategy(strategy, **options)
+    name = new_run_name()
+    config = RunConfig(
+        run=name,
+        task=task,
+        strategy=strategy,
+        strategy_options=options,
+        site=site,
+        evaluate_every=evaluate_every,
+        settings=Settings(rounds, seed=seed, deadline=deadline, min_updates=min_updates),
+    )
+    from server.run import Run
+
+    link = broker_options(broker, ca, cert, key, username, password)
+    first = _base(base, task, seed)
+    with Run(RunFolder(out / name), link, config=config) as running:
+        found = running.transport.wait_for(devices, deadline)
+        if len(found) < devices:
+            raise UsageError(
+                f"{len(found)} of {devices} devices are online at site {site!r}.",
+                hint="tinyfleet sim run --board nano33ble, or tinyfleet edge run",
+            )
+        return _play(running, first, cohort)
+
+
+@app.command()
+def resume(
+    folder: RunPath,
+    cohort: Annotated[Path | None, typer.Option(help="A .rq file, as for `server run`.")] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Broker; for a demo's run one is started again.")
+    ] = None,
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> int:
+    """Go on with a run that was stopped, from the round that was open.
+
+    Example: tinyfleet server resume runs/latest
+    """
+    from server.run import Run, RunFolder, stored_config
+
+    existing = RunFolder.existing(folder)
+    config = stored_config(existing)
+    if config.fleet and broker is None:
+        from server.demo.story import resume_demo
+
+        return resume_demo(existing)
+    link = broker_options(broker or DEFAULT_BROKER, ca, cert, key, username, password)
+    with Run(existing, link) as running:
+        return _play(running, None, cohort)
+
+
+@app.command()
+def status(folder: RunPath, as_json: AsJson = False) -> None:
+    """Say how far a run is, how it does, and what was refused and why.
+
+    Example: tinyfleet server status runs/latest
+    """
+    from server.journal import Journal
+    from server.run import RunFolder
+    from server.summary import summary
+
+    with Journal(RunFolder.existing(folder).journal) as journal:
+        found = summary(journal)
+    if as_json:
+        print_json(found)
+        return
+    refused = found.pop("refused")
+    print_table(["what", "value"], [[name, value] for name, value in found.items()])
+    if refused:
+        typer.echo("")
+        print_table(
+            ["round", "device", "refused because"],
+            [[row["round"], row["device"], row["reason"]] for row in refused],
+        )
+
+
+@app.command()
+def simulate(
+    task: Task = "sine",
+    strategy: Strategy = "reptile",
+    rounds: Rounds = 500,
+    clients: Annotated[int | None, typer.Option(help="Clients in a round.")] = None,
+    samples: Samples = None,
+    epochs: Epochs = None,
+    rate: Rate = None,
+    outer_rate: OuterRate = None,
+    base: Base = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the model here (.tflite).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Meta-train a simulated fleet in this process, with the devices' own learner.
+
+    Example: tinyfleet server simulate --task sine --rounds 500 --out sine.tflite
+    """
+    from server.cli.progress import rounds_bar
+    from server.presets import strategy_options
+    from server.simulate import simulate as simulate_fleet
+    from server.strategies import get_strategy
+    from server.tasks import get_task
+    from server.unseen import measure_unseen
+
+    chosen = get_task(task)
+    options = strategy_options(
+        task, strategy, samples=samples, epochs=epochs, rate=rate, first_outer_rate=outer_rate
+    )
+    plan = get_strategy(strategy, **options)
+    first = _base(base, task, seed) if base else None
+    with rounds_bar(rounds, "simulating") as advance:
+        found = simulate_fleet(
+            chosen,
+            plan,
+            rounds,
+            clients_per_round=clients,
+            seed=seed,
+            base=first,
+            on_round=lambda report: advance(f"loss {report.loss:.3f}"),
+        )
+    if out is not None:
+        out.write_bytes(found.artifact.data)
+    figures: dict[str, Any] = {
+        "rounds": rounds,
+        "client updates": found.updates,
+        "seconds": round(found.seconds, 2),
+        **{name: round(value, 4) for name, value in measure_unseen(chosen, found.artifact).items()},
+        "model": found.artifact.sha256,
+    }
+    if as_json:
+        print_json(figures)
+    else:
+        print_table(["what", "value"], [[name, value] for name, value in figures.items()])
+
+
+@app.command()
+def export(
+    folder: RunPath,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default models/ of the run.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the newest model as float32 and int8 .tflite and .onnx, checked in the runtimes.
+
+    Example: tinyfleet server export runs/latest
+    """
+    from server.run import RunFolder
+    from server.shipping import export_run
+
+    files = export_run(RunFolder.existing(folder), out)
+    if as_json:
+        print_json([vars(entry) for entry in files])
+    else:
+        print_table(
+            ["file", "bytes", "SQNR dB", "sha256"],
+            [[f.file, f.bytes, f.sqnr, f.sha256[:16]] for f in files],
+        )
+
+
+@app.command()
+def rollout(
+    model: Annotated[Path, typer.Argument(help="A .tflite to deploy.")],
+    where: Annotated[
+        str, typer.Option(help="A .rq file or named query that gives `device`; or names, by comma.")
+    ],
+    catalog: Annotated[Path | None, typer.Option(help="Catalogue to ask and to tell.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for each device.")] = 30.0,
+    as_json: AsJson = False,
+    broker: Broker = DEFAULT_BROKER,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> int:
+    """Deploy a model over MQTT to the devices that a query gives.
+
+    Example: tinyfleet server rollout model.tflite --where mcu-1,mcu-2
+    """
+    from server.shipping import roll_out
+
+    link = broker_options(broker, ca, cert, key, username, password)
+    outcomes = roll_out(model, where, link, site=site, catalog=catalog, timeout=timeout)
+    if as_json:
+        print_json([vars(entry) for entry in outcomes])
+    else:
+        rows = [[o.device, "yes" if o.ok else "no", o.reason] for o in outcomes]
+        print_table(["device", "runs it now", "reason"], rows)
+    done = bool(outcomes) and all(entry.ok for entry in outcomes)
+    return int(ExitCode.OK if done else ExitCode.FAILED)
+
+
+def _base(path: Path | None, task: str, seed: int) -> "Artifact":
+    from edge.artifact import Artifact
+    from server.simulate import new_model
+    from server.tasks import get_task
+
+    if path is None:
+        return new_model(get_task(task), seed=seed)
+    try:
+        artifact = Artifact(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    spec = get_task(task).spec()
+    if artifact.spec.digest() != spec.digest():
+        raise UsageError(
+            f"{path} is {artifact.spec.n_in} to {artifact.spec.n_out} wide; task {task} needs "
+            f"{spec.n_in} to {spec.n_out} with its own layers.",
+            hint="a model of the same task",
+        )
+    return artifact
+
+
+def _play(running: Any, base: Any, cohort: Path | None) -> int:
+    from server.cli.progress import play_with_bar
+    from server.cohort_query import devices_by_query, read_query
+
+    asked = None
+    if cohort is not None:
+        asked = devices_by_query(running.catalog, read_query(cohort), site=running.config.site)
+    result = play_with_bar(running, base=base, cohort=asked)
+    path = running.folder.keep(result.artifact, "model.f32.tflite")
+    typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
+    if result.status == "stopped":
+        typer.echo(f"go on with: tinyfleet server resume {running.folder.path}")
+        return int(ExitCode.INTERRUPTED)
+    return int(ExitCode.OK)

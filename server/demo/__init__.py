@@ -1,0 +1,1 @@
+"""The demo: a fleet of its own on this machine, from first round to SPARQL answers."""

@@ -1,0 +1,148 @@
+"""Keep the catalogue true: what devices say, rounds, exports and deployments become facts."""
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from edge.artifact import Artifact
+from edge.errors import TinyfleetError
+from edge.messages import State
+
+if TYPE_CHECKING:
+    from ontology.catalog import Catalog
+    from server.rounds import RoundReport
+
+__all__ = ["Keeper"]
+
+_log = logging.getLogger("tinyfleet.catalog")
+DEVICE_IRI = "urn:tinyfleet:{site}:{device}"
+
+
+class Keeper:
+    """Writes to a catalogue in the order things happen; a context manager.
+
+    What comes from the network is written by a thread of its own, so that the connection never
+    waits for the disk.
+
+    Args:
+        catalog: where facts go; closed by its owner.
+        site: the site's name.
+    """
+
+    def __init__(self, catalog: "Catalog", *, site: str) -> None:
+        self.catalog, self._site = catalog, site
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._drain, name="catalog-keeper", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start writing."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write what is left, then stop."""
+        self._work.put(None)
+        self._thread.join()
+
+    def described(self, device: str, payload: bytes) -> None:
+        """A device's Thing Description came, as JSON; a broken or foreign one is logged."""
+        self._work.put(lambda: self._put_thing(device, payload))
+
+    def changed(self, device: str, state: State) -> None:
+        """A device came, went, or runs another model."""
+        online = state.status == "online"
+        iri = self.iri(device)
+        self._work.put(lambda: self.catalog.set_status(iri, online, state.running))
+
+    def flush(self) -> None:
+        """Wait until everything that came so far is written."""
+        done = threading.Event()
+        self._work.put(done.set)
+        done.wait()
+
+    def iri(self, device: str) -> str:
+        """The IRI of a device of this site."""
+        return DEVICE_IRI.format(site=self._site, device=device)
+
+    def started(self, base: Artifact, *, name: str, task: str) -> None:
+        """A run begins with this model."""
+        self.catalog.put_model(base, name=name, task=task)
+
+    def finished(self, report: "RoundReport", result: Artifact, *, name: str, task: str) -> None:
+        """A round has ended."""
+        from ontology.describe import RoundFacts
+
+        self.flush()
+        if report.result != report.base:
+            self.catalog.put_model(
+                result,
+                name=name,
+                task=task,
+                derived_from=report.base,
+                run=report.run,
+                round=report.round,
+                metrics=report.metrics,
+            )
+        contributors = tuple(
+            (self.iri(row.device), row.samples, row.accepted, row.reason) for row in report.updates
+        )
+        self.catalog.record_round(
+            RoundFacts(
+                run=report.run,
+                round=report.round,
+                strategy=report.strategy,
+                base=report.base,
+                result=report.result,
+                started=report.started,
+                ended=report.ended,
+                contributors=contributors,
+                metrics=report.metrics,
+            )
+        )
+
+    def exported(
+        self, artifact: Artifact, *, name: str, task: str, source: str, metrics: Mapping[str, float]
+    ) -> None:
+        """A model was converted from another one."""
+        self.catalog.put_model(
+            artifact, name=name, task=task, derived_from=source, metrics=dict(metrics)
+        )
+
+    def deployed(self, device: str, sha256: str, *, ok: bool, reason: str) -> None:
+        """A deployment was tried."""
+        from ontology.describe import DeploymentFacts
+
+        self.flush()
+        self.catalog.record_deployment(
+            DeploymentFacts(
+                device=self.iri(device), model=sha256, time=time.time(), ok=ok, reason=reason
+            )
+        )
+
+    def _put_thing(self, device: str, payload: bytes) -> None:
+        try:
+            description = json.loads(payload)
+        except ValueError:
+            _log.warning("%s: its description is not JSON", device)
+            return
+        if not isinstance(description, dict) or description.get("id") != self.iri(device):
+            _log.warning("%s: its description is of another device", device)
+            return
+        self.catalog.put_thing(description)
+
+    def _drain(self) -> None:
+        while (write := self._work.get()) is not None:
+            try:
+                write()
+            except (TinyfleetError, ValueError, KeyError, TypeError) as error:
+                _log.warning("not written to the catalogue: %s", error)

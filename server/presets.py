@@ -1,0 +1,29 @@
+"""What each task is usually trained and evaluated with; every value can be overridden."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["ADAPTATION", "SHOTS", "strategy_options"]
+
+SHOTS = {"sine": 10, "characters": 5}
+"""Support samples of an episode (of each class, where there are classes)."""
+
+ADAPTATION: Mapping[str, Mapping[str, Any]] = {
+    "sine": {"shots": 10, "epochs": 1, "rate": 0.02},
+    "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
+}
+"""How an unseen device adapts: one pass over its support set, online."""
+
+_OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("sine", "reptile"): {"samples": 10, "epochs": 8, "rate": 0.01},
+    ("sine", "tinyreptile"): {"samples": 32, "rate": 0.01},
+    ("characters", "reptile"): {"samples": 25, "epochs": 2, "rate": 0.1},
+    ("characters", "tinyreptile"): {"samples": 25, "rate": 0.05},
+    ("characters", "fedavg"): {"samples": 25, "rate": 0.05},
+}
+
+
+def strategy_options(task: str, strategy: str, **given: Any) -> dict[str, Any]:
+    """The usual options of a strategy for a task, and over them those given that are not None."""
+    usual = dict(_OPTIONS.get((task, strategy), {}))
+    return usual | {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,129 @@
+"""Deploy an artefact over MQTT and check what the devices answer with it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artifact import Artifact
+from edge.errors import TinyfleetError
+from edge.messages import Command
+from server.keeper import Keeper
+from server.transports.mqtt import MqttTransport
+
+__all__ = ["Agreement", "Deployment", "agreement", "deploy"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Outcome for one device; `reason` says why it was not done."""
+
+    device: str
+    model: str
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A device's answers beside the host runtime's on the same inputs.
+
+    Args:
+        device: who.
+        runtime: which host runtime.
+        inputs: how many inputs were compared.
+        largest: largest absolute difference of an output.
+        bound: what is allowed: 1e-5 for float32, one output step for int8.
+    """
+
+    device: str
+    runtime: str
+    inputs: int
+    largest: float
+    bound: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the difference is within the bound."""
+        return self.largest <= self.bound
+
+
+def deploy(
+    transport: MqttTransport,
+    artifact: Artifact,
+    devices: Sequence[str],
+    *,
+    keeper: Keeper | None = None,
+    timeout: float = 30.0,
+) -> list[Deployment]:
+    """Offer an artefact to devices one after another; each checks, swaps, and says so.
+
+    Args:
+        transport: the way to the fleet; the artefact stays retained at the broker.
+        artifact: what to deploy.
+        devices: names.
+        keeper: where deployments are recorded.
+        timeout: seconds to wait for each device.
+    """
+    transport.hold_model(artifact.sha256, artifact.data)
+    outcomes = []
+    for device in devices:
+        command = Command("deploy", uuid.uuid4().hex, base=artifact.sha256)
+        try:
+            answer = transport.command(device, command, timeout)
+            outcome = Deployment(device, artifact.sha256, answer.ok, answer.reason)
+        except TinyfleetError as error:
+            outcome = Deployment(device, artifact.sha256, False, error.message)
+        if keeper is not None:
+            keeper.deployed(device, artifact.sha256, ok=outcome.ok, reason=outcome.reason)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def agreement(
+    transport: MqttTransport, artifact: Artifact, device: str, x: Float32, *, timeout: float = 60.0
+) -> Agreement:
+    """Ask a device for predictions and hold them against the host runtime's.
+
+    Args:
+        transport: the way to the fleet.
+        artifact: what the device runs.
+        device: its name.
+        x: float32 [n, n_in].
+        timeout: seconds to wait.
+
+    Raises:
+        TinyfleetError: the device refuses or does not answer.
+        MissingExtra: no runtime for `.tflite` is installed.
+    """
+    from edge.runtime import load
+
+    answer = transport.command(device, Command("predict", uuid.uuid4().hex, x=x), timeout)
+    if not answer.ok or answer.y is None:
+        raise TinyfleetError(f"{device} did not predict: {answer.reason}.")
+    runtime = load(artifact.data)
+    expected, bound = expected_outputs(artifact, runtime.run, x)
+    largest = float(np.max(np.abs(answer.y - expected)))
+    return Agreement(device, runtime.name, len(x), largest, bound)
+
+
+def expected_outputs(artifact: Artifact, run: object, x: Float32) -> tuple[Float32, float]:
+    """Outputs of a host runtime as real numbers, and the difference that is allowed.
+
+    Args:
+        artifact: the model; int8 ones are given int8 inputs and give int8 outputs.
+        run: the runtime's `run`.
+        x: float32 [n, n_in].
+    """
+    assert callable(run)
+    if artifact.dtype != "int8":
+        return np.asarray(run(x), np.float32), 1e-5
+    layers = artifact.int8_layers()
+    first, last = layers[0], layers[-1]
+    raw = np.asarray(run(np.stack([first.quantise(row) for row in x])))
+    real = (raw.astype(np.float32) - np.float32(last.act_zero)) * last.act_scale
+    return real, float(last.act_scale) * 1.001

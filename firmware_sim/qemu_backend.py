@@ -1,5 +1,6 @@
 """Boards in QEMU: interrupts, MPU and FPU enable as in silicon; a process of its own."""
 
+import contextlib
 import json
 import select
 import shutil
@@ -27,7 +28,10 @@ _START_SECONDS = 20.0
 
 
 class QemuMachine:
-    """A board in QEMU; see `firmware_sim.machine.Machine`. Instructions are not counted (0)."""
+    """A board in QEMU; see `firmware_sim.machine.Machine`. Instructions are not counted (0).
+
+    A lockup ends the process, and with it what was written to flash since power-on.
+    """
 
     def __init__(self, setup: Setup) -> None:
         if shutil.which("qemu-system-arm") is None:
@@ -51,6 +55,8 @@ class QemuMachine:
             reason = f"QEMU did not start: {self._log() or error}"
             self._end()
             raise TinyfleetError(reason) from error
+        with contextlib.suppress(TinyfleetError):  # a board that crashes at once is read as such
+            self._control.ask("cont")
         self._thread = threading.Thread(target=self._serve_sensor, daemon=True)
         self._thread.start()
 
@@ -89,9 +95,9 @@ class QemuMachine:
 
     def power_off(self) -> None:
         """Freeze the board, save its slots, end the process."""
-        if self._process.poll() is None:
+        memory, slots = self._setup.memory, self._setup.slots
+        with contextlib.suppress(TinyfleetError):
             self._control.ask("stop")
-            memory, slots = self._setup.memory, self._setup.slots
             slots[:] = self._memory(memory.slot_base, len(slots))
         self._end()
 
@@ -100,7 +106,7 @@ class QemuMachine:
         kernel = path / "image.bin"
         kernel.write_bytes(setup.image)
         loads = {setup.memory.slot_base: setup.slots[:], INFO_BASE: setup.info}
-        command = ["qemu-system-arm", "-M", _MACHINES[setup.core], "-display", "none"]
+        command = ["qemu-system-arm", "-M", _MACHINES[setup.core], "-display", "none", "-S"]
         for address, data in loads.items():
             file = path / f"{address:08x}.bin"
             file.write_bytes(data)
@@ -161,7 +167,8 @@ class QemuMachine:
 
     def _log(self) -> str:
         file = self._path / "log"
-        return file.read_text(errors="replace")[:2000].strip() if file.exists() else ""
+        lines = file.read_text(errors="replace")[:4000].splitlines() if file.exists() else []
+        return " ".join(line for line in lines if "waiting for connection" not in line)
 
     def _memory(self, address: int, size: int) -> bytes:
         file = self._path / "memory"
@@ -188,21 +195,22 @@ class _Control:
         self._line = line
         self._file = line.makefile("r")
         self._lock = threading.Lock()
-        self._file.readline()
+        with contextlib.suppress(OSError):
+            self._file.readline()  # the greeting
         self.ask("qmp_capabilities")
 
     def ask(self, command: str, **arguments: Any) -> None:
         """Carry out a command; TinyfleetError if QEMU refuses or is gone."""
         message = {"execute": command, "arguments": arguments}
         with self._lock:
-            self._line.sendall(json.dumps(message).encode())
-            while line := self._file.readline():
-                answer = json.loads(line)
-                if "return" in answer:
-                    return
-                if "error" in answer:
-                    raise TinyfleetError(f"QEMU refused {command}: {answer['error']['desc']}")
-        raise TinyfleetError(f"QEMU is gone; it did not answer {command}")
+            try:
+                self._line.sendall(json.dumps(message).encode())
+                answers = map(json.loads, iter(self._file.readline, ""))
+                answer = next(a for a in answers if "return" in a or "error" in a)
+            except (OSError, StopIteration):
+                raise TinyfleetError(f"QEMU is gone; it did not answer {command}") from None
+        if "error" in answer:
+            raise TinyfleetError(f"QEMU refused {command}: {answer['error']['desc']}")
 
     def close(self) -> None:
         """Close the line."""

@@ -9,14 +9,14 @@ SHOTS = {"sine": 10, "characters": 5}
 """Support samples of an episode (of each class, where there are classes)."""
 
 ADAPTATION: Mapping[str, Mapping[str, Any]] = {
-    "sine": {"shots": 10, "epochs": 1, "rate": 0.02},
+    "sine": {"shots": 10, "epochs": 16, "rate": 0.002},
     "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
 }
-"""How an unseen device adapts: one pass over its support set, online."""
+"""How an unseen device adapts; characters in one pass, online."""
 
 _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("sine", "reptile"): {"samples": 10, "epochs": 8, "rate": 0.01},
-    ("sine", "tinyreptile"): {"samples": 32, "rate": 0.01},
+    ("sine", "reptile"): {"samples": 10, "epochs": 16, "rate": 0.002},
+    ("sine", "tinyreptile"): {"samples": 50, "rate": 0.002},
     ("characters", "reptile"): {"samples": 25, "epochs": 2, "rate": 0.1},
     ("characters", "tinyreptile"): {"samples": 25, "rate": 0.05},
     ("characters", "fedavg"): {"samples": 25, "rate": 0.05},

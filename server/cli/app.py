@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from edge.errors import ExitCode, TinyfleetError
@@ -43,16 +42,18 @@ def main(arguments: list[str] | None = None) -> int:
         if error.hint:
             typer.echo(f"  Try: {error.hint}", err=True)
         return int(error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return int(ExitCode.USAGE)
-    except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("tinyfleet: interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.FAILED)
+    except Exception as error:
+        # Errors of the command line itself know how to show themselves. Typer may carry its own
+        # copy of click, so that their class cannot be named here.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        return int(ExitCode.USAGE)
     return result if isinstance(result, int) else int(ExitCode.OK)

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -14,8 +14,8 @@ from server.cli.app import EXIT_CODES, app, main
 
 
 def commands(
-    command: click.Command | None = None, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    command: Any | None = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     command = command or typer.main.get_command(app)
     children = getattr(command, "commands", {})
     if not children:
@@ -26,7 +26,7 @@ def commands(
 
 @pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda v: str(v)[:40])
 def test_every_command_has_help_with_an_example(
-    path: tuple[str, ...], command: click.Command, capsys: pytest.CaptureFixture[str]
+    path: tuple[str, ...], command: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*path, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -63,7 +63,11 @@ def test_help_imports_nothing_heavy() -> None:
     ],
 )
 def test_an_error_is_one_clear_line(
-    line: str, code: ExitCode, said: str, capsys: pytest.CaptureFixture[str], tmp_path: object,
+    line: str,
+    code: ExitCode,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(str(tmp_path))

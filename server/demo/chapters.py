@@ -17,6 +17,8 @@ from server.presets import ADAPTATION, SHOTS
 from server.rollout import agreement, deploy
 from server.run import Run
 from server.shipping import ExportedFile, export_model, register
+from server.simulate import simulate
+from server.strategies import get_strategy
 from server.tasks import EpisodeSensor
 from server.unseen import evaluate_unseen
 
@@ -26,11 +28,13 @@ __all__ = [
     "deployment",
     "emulated_newcomer",
     "exporting",
+    "more_rounds",
     "newcomers",
 ]
 
 NEWCOMER_BOARD = "nano33ble"
 CHECKED_INPUTS = 10
+MORE_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,20 @@ def emulated_newcomer(run: Run, model: Artifact) -> Chapter:
     ]
     title = f"The same on an emulated {NEWCOMER_BOARD} (Cortex-M4F)"
     return Chapter(title, ["measured", "value"], rows, ok=same)
+
+
+def more_rounds(run: Run, model: Artifact) -> Chapter:
+    """The same rounds go on in this process, with simulated devices and the same learner."""
+    options = dict(run.config.strategy_options) | {"first_outer_rate": 0.5}
+    strategy = get_strategy(run.config.strategy, **options)
+    found = simulate(run.task, strategy, MORE_ROUNDS, seed=run.config.settings.seed, base=model)
+    after = evaluate_unseen(run.task, found.artifact).after
+    rows: list[list[Any]] = [
+        [f"{run.task.metric} of the same unseen clients, learnt online", after],
+        ["client updates a second", f"{found.updates / found.seconds:,.0f}"],
+    ]
+    title = f"If the rounds went on: {MORE_ROUNDS} more with simulated devices, the same learner"
+    return Chapter(title, ["measured", "value"], rows)
 
 
 def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge.artifact import Artifact
 from server.demo.chapters import Chapter
 from server.report.curve import draw_curve
 from server.report.page import Page, Section
 from server.run import Run
+from server.unseen import evaluate_unseen
 
 __all__ = ["write_report"]
 
@@ -44,7 +46,10 @@ def _curve(run: Run, name: str) -> list[tuple[int, float]]:
 
 def _picture(run: Run) -> Path:
     path = run.folder.path / "learning-curve.png"
-    after = _curve(run, "after")
+    first = Artifact(run.journal.artifact(run.journal.run(run.config.run).base))
+    fresh = evaluate_unseen(run.task, first)
+    after = [(0, fresh.after.mean), *_curve(run, "after")]
+    before = [(0, fresh.before.mean), *_curve(run, "before")]
     references = {
         text: values[-1][1]
         for text, name in (
@@ -56,7 +61,7 @@ def _picture(run: Run) -> Path:
     draw_curve(
         path,
         rounds=[number for number, _ in after],
-        before=[value for _, value in _curve(run, "before")],
+        before=[value for _, value in before],
         after=[value for _, value in after],
         references=references,
         metric=run.task.metric,

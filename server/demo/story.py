@@ -14,6 +14,7 @@ from server.demo.chapters import (
     deployment,
     emulated_newcomer,
     exporting,
+    more_rounds,
     newcomers,
 )
 from server.demo.closing import write_report
@@ -86,6 +87,7 @@ def _chapters(run: Run, model: object) -> list[Chapter]:
     _say(3, "devices that were never seen in training adapt to characters never seen in training")
     told.append(_print(newcomers(run, model)))
     told.append(_print(emulated_newcomer(run, model)))
+    told.append(_print(more_rounds(run, model)))
     _say(4, "export, and what the runtimes make of it")
     exported, chapter = exporting(run, model)
     told.append(_print(chapter))

@@ -40,5 +40,5 @@ def draw_curve(
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="best")
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=150, metadata={"Software": None})

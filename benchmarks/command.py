@@ -42,8 +42,12 @@ def measure() -> Iterator[Figure]:
         python = str(target / "bin" / "python")
         install = [python, "-m", "pip", "install", "-q", "--no-compile", str(ROOT)]
         subprocess.run(install, check=True, cwd=folder)
-        subprocess.run([python, "-m", "server.cli", "edge", "run", "--help"], check=True,
-                       cwd=folder, capture_output=True)
+        subprocess.run(
+            [python, "-m", "server.cli", "edge", "run", "--help"],
+            check=True,
+            cwd=folder,
+            capture_output=True,
+        )
         note = "pip install . without extras, pip itself not counted"
         yield figure("edge.install_mb", size_mb(site) - before, "MB", "<= 100", note)
 

@@ -1,12 +1,15 @@
 """`tinyfleet catalog`: ask what runs where, and what fits."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge.errors import UsageError
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json, print_table
+
+if TYPE_CHECKING:
+    from ontology.match import Match
 
 app = typer.Typer(
     help="The catalogue of devices, models, rounds and deployments.", no_args_is_help=True
@@ -77,10 +80,27 @@ def match(
     with Catalog.open(_existing(catalog), read_only=True) as opened:
         found = fits(opened, model=model, device=device)
     if as_json:
-        print_json([vars(entry) for entry in found])
+        print_json([_match_facts(entry) for entry in found])
     else:
-        rows = [[m.device, m.model, "yes" if m.fits else "no", "; ".join(m.reasons)] for m in found]
-        print_table(["device", "model", "fits", "why not"], rows)
+        rows = [
+            [m.device, m.model[:23], _yes(m.runs), _yes(m.trains), "; ".join(m.reasons)]
+            for m in found
+        ]
+        print_table(["device", "model", "runs", "trains", "why not"], rows)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _match_facts(match: "Match") -> dict[str, Any]:
+    return {
+        "device": match.device,
+        "model": match.model,
+        "runs": match.runs,
+        "trains": match.trains,
+        "reasons": list(match.reasons),
+    }
 
 
 def _pair(entry: str) -> tuple[str, str]:

@@ -72,7 +72,7 @@ class LocalFleet:
         self._folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
             self.broker = opening.enter_context(LocalBroker())
-            opening.callback(self._stop)
+            opening.callback(self.stop_devices)
             chosen = [part for board in self._boards for part in ("--board", board)]
             self._spawn(
                 "boards", ["sim", "run", *chosen, "--task", self._task, "--seed", str(self._seed)]
@@ -126,7 +126,8 @@ class LocalFleet:
                 )
             )
 
-    def _stop(self) -> None:
+    def stop_devices(self) -> None:
+        """End the devices; they say goodbye at the broker. A second call does nothing."""
         for process in self._processes:
             process.send_signal(signal.SIGTERM)
         for process in self._processes:
@@ -135,3 +136,4 @@ class LocalFleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._processes.clear()

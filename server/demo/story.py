@@ -28,6 +28,7 @@ __all__ = ["resume_demo", "run_demo"]
 
 SITE, TASK, STRATEGY = "demo", "characters", "reptile"
 ONLINE_SECONDS = 60.0
+GOODBYE_SECONDS = 5.0
 
 
 def run_demo(out: Path, *, rounds: int, seed: int) -> int:
@@ -73,6 +74,7 @@ def _tell(folder: RunFolder, config: RunConfig, *, new: bool) -> int:
             chapters = _chapters(run, result.artifact)
             seconds = time.monotonic() - began
             report = write_report(run, chapters, seconds)
+            _say_goodbye(run, fleet)
     typer.echo(f"\nDone in {seconds:.0f} s. Report: {report}")
     typer.echo(f"Ask more: tinyfleet catalog query fleet --catalog {folder.catalog}")
     return int(ExitCode.OK if all(chapter.ok for chapter in chapters) else ExitCode.FAILED)
@@ -106,6 +108,15 @@ def _wait_for_all(run: Run, fleet: LocalFleet) -> None:
         if time.monotonic() > end:
             typer.echo("not all devices came online; going on with those that did", err=True)
             return
+
+
+def _say_goodbye(run: Run, fleet: LocalFleet) -> None:
+    """End the devices while the catalogue still listens, so that it says who is offline."""
+    fleet.stop_devices()
+    end = time.monotonic() + GOODBYE_SECONDS
+    while any(run.transport.presence().values()) and time.monotonic() < end:
+        time.sleep(0.05)
+    run.keeper.flush()
 
 
 def _show_fleet(run: Run, model: str) -> None:

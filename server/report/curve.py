@@ -39,6 +39,7 @@ def draw_curve(
     axes.set_ylabel(f"{metric}, mean over unseen devices")
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=150, metadata={"Software": None})

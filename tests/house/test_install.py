@@ -53,8 +53,19 @@ def test_the_agent_comes_online_and_ends_on_sigterm(scripts: Path, tmp_path: Pat
     np.savez(samples, x=np.zeros((4, 2), np.float32), y=np.zeros((4, 1), np.float32))
     with LocalBroker() as broker:
         agent = subprocess.Popen(
-            [scripts / "tinyfleet", "edge", "run", "--id", "pi-1", "--samples", samples]
-            + ["--broker", broker.url, "--state", tmp_path / "state"],
+            [
+                scripts / "tinyfleet",
+                "edge",
+                "run",
+                "--id",
+                "pi-1",
+                "--samples",
+                samples,
+                "--broker",
+                broker.url,
+                "--state",
+                tmp_path / "state",
+            ],
             cwd=tmp_path,
         )
         try:

@@ -52,22 +52,9 @@ def test_the_agent_comes_online_and_ends_on_sigterm(scripts: Path, tmp_path: Pat
     samples = tmp_path / "samples.npz"
     np.savez(samples, x=np.zeros((4, 2), np.float32), y=np.zeros((4, 1), np.float32))
     with LocalBroker() as broker:
-        agent = subprocess.Popen(
-            [
-                scripts / "tinyfleet",
-                "edge",
-                "run",
-                "--id",
-                "pi-1",
-                "--samples",
-                samples,
-                "--broker",
-                broker.url,
-                "--state",
-                tmp_path / "state",
-            ],
-            cwd=tmp_path,
-        )
+        options = ["--broker", broker.url, "--state", str(tmp_path / "state")]
+        command = ["edge", "run", "--id", "pi-1", "--samples", str(samples), *options]
+        agent = subprocess.Popen([scripts / "tinyfleet", *command], cwd=tmp_path)
         try:
             with MqttTransport(broker.options, SiteTopics("default")) as transport:
                 assert transport.wait_for(1, 30.0) == ["pi-1"]

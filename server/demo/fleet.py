@@ -113,7 +113,8 @@ class LocalFleet:
     def _spawn(self, name: str, arguments: list[str]) -> None:
         link = ["--broker", self.broker.url, "--site", self._site]
         log: IO[bytes] = (self._folder / f"{name}.log").open("wb")
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        # What data there is has been fetched by now, once for all.
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYFLEET_OFFLINE": "1"}
         with log:
             self._processes.append(
                 subprocess.Popen(

@@ -23,6 +23,7 @@ from server.presets import strategy_options
 from server.rounds import Settings
 from server.run import Run, RunConfig, RunFolder, new_run_name, stored_config
 from server.simulate import new_model
+from server.tasks import get_task
 
 __all__ = ["resume_demo", "run_demo"]
 
@@ -53,6 +54,7 @@ def resume_demo(folder: RunFolder) -> int:
 
 def _tell(folder: RunFolder, config: RunConfig, *, new: bool) -> int:
     began = time.monotonic()
+    get_task(config.task)  # fetches data before the fleet's processes look for it
     seed = config.settings.seed
     fleet = LocalFleet(
         config.fleet, folder=folder.path / "fleet", site=config.site, task=config.task, seed=seed

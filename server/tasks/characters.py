@@ -80,7 +80,7 @@ class CharactersTask:
         source = _load("train")
         if _load("test").source != source.source:
             raise UsageError("only one half of Omniglot was found.", hint="both, or neither")
-        self.description = f"{source.source}, {ways} characters of one alphabet an episode"
+        self.description = f"{source.source}; {ways}-way episodes"
         self._owners: dict[Split, list[tuple[Float32, ...]]] = {
             split: _owners(_load(split), ways) for split in ("train", "test")
         }

@@ -52,6 +52,8 @@ def download(url: str, *, md5: str, name: str) -> Path:
         md5: its published checksum, hex.
         name: file name in the cache.
 
+    With TINYFLEET_OFFLINE=1 nothing is fetched.
+
     Returns:
         The file in the cache, its checksum verified.
 
@@ -59,6 +61,8 @@ def download(url: str, *, md5: str, name: str) -> Path:
         DownloadFailed: it cannot be reached, or the checksum differs; nothing is kept then.
     """
     target = cache_folder() / name
+    if os.environ.get("TINYFLEET_OFFLINE") == "1" and not target.is_file():
+        raise DownloadFailed(f"{url} is not fetched: TINYFLEET_OFFLINE is set.")
     if target.is_file() and _md5(target) == md5:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ Digits: the 8x8 handwritten digits that scikit-learn ships (UCI, CC BY 4.0).
 
 import io
 import logging
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.tasks.base import Split
-from server.tasks.data import DownloadFailed, download, find
+from server.tasks.data import DownloadFailed, cache_folder, download, find
 
-__all__ = ["Images", "digits", "load", "omniglot"]
+__all__ = ["Images", "digits", "load", "omniglot", "pack"]
 
 COMMIT = "057f034"
 URL = f"https://github.com/brendenlake/omniglot/raw/{COMMIT}/python/"
@@ -24,7 +25,12 @@ ORIGINALS = {
     "train": ("images_background.zip", "68d2efa1b9178cc56df9314c21c6e718"),
     "test": ("images_evaluation.zip", "6b91aef0f799c5bb55b94e3f2daec811"),
 }
-LOCAL = {"train": "omniglot_background.npz", "test": "omniglot_evaluation_dev.npz"}
+DIGIT_CLIENTS = 10
+LOCAL = {
+    "train": ("omniglot_background.npz",),
+    "test": ("omniglot_evaluation.npz", "omniglot_evaluation_dev.npz"),
+}
+"""Packed copies; the first name is also what an original is packed to in the cache."""
 log = logging.getLogger("tinyfleet.tasks")
 
 
@@ -60,12 +66,13 @@ def omniglot(split: Split) -> Images:
     Raises:
         DownloadFailed: there is no local copy and the original cannot be fetched.
     """
-    path = find(LOCAL[split])
-    if path is not None:
-        with np.load(path, allow_pickle=False) as stored:
-            return _images(stored["images"], stored["char_id"], stored["alphabet"])
-    name, md5 = ORIGINALS[split]
-    return _from_zip(download(URL + name, md5=md5, name=name))
+    path = next((found for name in LOCAL[split] if (found := find(name))), None)
+    if path is None:
+        name, md5 = ORIGINALS[split]
+        original = download(URL + name, md5=md5, name=name)
+        path = pack(original, cache_folder() / LOCAL[split][0])
+    with np.load(path, allow_pickle=False) as stored:
+        return _images(stored["images"], stored["char_id"], stored["alphabet"])
 
 
 def digits(split: Split) -> Images:
@@ -75,8 +82,12 @@ def digits(split: Split) -> Images:
     data = load_digits()
     chosen = np.flatnonzero((data.target < 5) == (split == "train"))
     pixels = (data.images[chosen] / 16.0).astype(np.float32)
-    owner = np.arange(len(chosen)) % 10
-    return Images("digits 8x8", pixels, data.target[chosen].astype(np.int64), owner)
+    klass = data.target[chosen].astype(np.int64)
+    owner = np.empty(len(chosen), np.int64)
+    for kind in np.unique(klass):  # class by class, so that every client has as many of each
+        rows = np.flatnonzero(klass == kind)
+        owner[rows] = np.arange(len(rows)) % DIGIT_CLIENTS
+    return Images("digits 8x8, a share of the drawings each", pixels, klass, owner)
 
 
 def _images(
@@ -85,21 +96,33 @@ def _images(
     """Average 2x2 blocks of 28x28 drawings."""
     blocks = raw.reshape(len(raw), 14, 2, 14, 2).astype(np.float32)
     pixels = (blocks.mean(axis=(2, 4)) / 255.0).astype(np.float32)
-    return Images("Omniglot 14x14", pixels, klass.astype(np.int64), owner.astype(np.int64))
+    return Images(
+        "Omniglot 14x14, an alphabet each", pixels, klass.astype(np.int64), owner.astype(np.int64)
+    )
 
 
-def _from_zip(path: Path) -> Images:
-    """Read the original archive: folder/alphabet/character/number_drawer.png, black ink."""
+def pack(archive: Path, target: Path) -> Path:
+    """Turn an original archive into arrays once, since reading its pictures takes a while.
+
+    Args:
+        archive: zip of folder/alphabet/character/number_drawer.png, black ink on white.
+        target: the .npz to write: images uint8 [n, 28, 28] with ink 255, char_id, alphabet.
+
+    Returns:
+        The target; it appears whole or not at all.
+    """
     from PIL import Image
 
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
+    with zipfile.ZipFile(archive) as opened:
+        names = sorted(name for name in opened.namelist() if name.endswith(".png"))
         raw = np.empty((len(names), 28, 28), np.uint8)
         for row, name in enumerate(names):
-            picture = Image.open(io.BytesIO(archive.read(name))).convert("L")
+            picture = Image.open(io.BytesIO(opened.read(name))).convert("L")
             ink = Image.eval(picture, lambda value: 255 - value)
             raw[row] = np.asarray(ink.resize((28, 28), Image.Resampling.BOX))
-    characters = ["/".join(name.split("/")[1:3]) for name in names]
-    alphabets = [name.split("/")[1] for name in names]
-    klass = np.unique(characters, return_inverse=True)[1]
-    return _images(raw, klass, np.unique(alphabets, return_inverse=True)[1])
+    characters = np.unique(["/".join(name.split("/")[1:3]) for name in names], return_inverse=True)
+    alphabets = np.unique([name.split("/")[1] for name in names], return_inverse=True)
+    part = target.with_name(f"{os.getpid()}-{target.name}")
+    np.savez_compressed(part, images=raw, char_id=characters[1], alphabet=alphabets[1])
+    part.replace(target)
+    return target

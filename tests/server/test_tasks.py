@@ -1,11 +1,15 @@
 """Tasks: who owns which data, and episodes that can be drawn again."""
 
+import io
+import itertools
 import logging
+import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from edge.errors import UsageError
 from server.tasks import TASKS, EpisodeSensor, get_task, images
@@ -148,3 +152,30 @@ def test_measures():
     outputs = np.eye(5, dtype=np.float32)
     targets = np.array([[0], [1], [2], [0], [0]], np.float32)
     assert characters.measure(outputs, targets) == pytest.approx(0.6)
+
+
+def test_every_digits_client_has_enough_drawings_to_be_evaluated() -> None:
+    for split in ("train", "test"):
+        found = images.digits(split)
+        for owner in np.unique(found.owner):
+            counts = np.unique(found.klass[found.owner == owner], return_counts=True)[1]
+            assert len(counts) == 5
+            assert counts.min() >= 15  # 5 shots and 10 queries
+
+
+def test_an_original_archive_is_packed_to_what_a_local_copy_holds(tmp_path) -> None:
+    archive, expected = tmp_path / "images.zip", []
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(archive, "w") as opened:
+        for alphabet, character, drawer in itertools.product("AB", "12", "xy"):
+            ink = rng.random((105, 105)) < 0.2
+            stored = io.BytesIO()
+            Image.fromarray(np.where(ink, 0, 255).astype(np.uint8)).convert("1").save(stored, "png")
+            opened.writestr(f"images/{alphabet}/{character}/0_{drawer}.png", stored.getvalue())
+            expected.append(ink.mean())
+    with np.load(images.pack(archive, tmp_path / "packed.npz")) as packed:
+        assert packed["images"].shape == (8, 28, 28)
+        means = packed["images"].mean(axis=(1, 2)) / 255
+        np.testing.assert_allclose(means, expected, atol=0.01)  # ink is bright
+        assert packed["char_id"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert packed["alphabet"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]

@@ -65,7 +65,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.resolve() if path.is_symlink() else path
         self.journal, self.catalog, self.models = path / JOURNAL, path / CATALOG, path / MODELS
 
     @classmethod

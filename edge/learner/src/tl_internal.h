@@ -18,6 +18,20 @@ bool tl_all_finite(const float *x, uint32_t n);
 /* Natural logarithm of a positive x, to within 2 ulp; infinity and NaN stay what they are. */
 float tl_log(float x);
 
+/* Elements of the widest layer's output (and, if asked, of the input). */
+uint32_t tl_widest(const tl_model *m, bool with_input);
+
+/* to[n] = from[n]; zeros where from is null. */
+void tl_copy(float *to, const float *from, uint32_t n);
+
+/* Where layer `index` has its weights now; `*trained`, the learner's parameters at first, walks
+ * along the trained ones. */
+tl_weights tl_weights_in_file(const tl_layer *layer);
+tl_weights tl_weights_of(const tl_learner *l, uint32_t index, float **trained);
+
+/* The input as the first layer sees it (standardised, if so asked), and the scratch behind it. */
+const float *tl_prepare(tl_learner *l, const float *x, float **scratch);
+
 /* z[n_out] = w x + b */
 void tl_dense_forward(const tl_layer *layer, tl_weights p, const float *x, float *z);
 

@@ -1,148 +1,20 @@
 /* Open a .tflite in place. Field numbers are those of the TensorFlow Lite schema, version 3. */
-#include "tl_flatbuffer.h"
-#include "tl_internal.h"
+#include "tl_tensor.h"
 
 enum { OP_FULLY_CONNECTED = 9, OP_RELU = 19, OP_RESHAPE = 22, OP_SOFTMAX = 25, OP_TANH = 28 };
-enum { TYPE_FLOAT32 = 0, TYPE_INT32 = 2, TYPE_INT8 = 9 };
 enum { FUSED_NONE = 0, FUSED_RELU = 1 };
 enum { ONE = 0x3f800000 }; /* 1.0f */
-
-typedef struct tl_parser {
-    tl_reader reader;
-    tl_vector codes, tensors, operators, buffers;
-    int32_t current;  /* tensor that the next operator must read */
-    uint32_t width;   /* its elements */
-    tl_model *model;
-} tl_parser;
-
-typedef struct tl_tensor {
-    uint32_t elements;
-    int32_t type;
-    const uint8_t *data;    /* null: not a constant */
-    const uint8_t *scales;  /* null: not quantised */
-    uint32_t n_scales;
-    float scale;            /* the first */
-    int32_t zero;           /* zero point */
-} tl_tensor;
-
-static bool aligned(const uint8_t *p)
-{
-    return ((uintptr_t)p & 3u) == 0;
-}
-
-static float float_at(tl_reader *r, uint32_t at)
-{
-    uint32_t bits = tl_read_u32(r, at);
-    float value;
-    __builtin_memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static tl_status read_quantisation(tl_parser *p, uint32_t table, tl_tensor *t)
-{
-    tl_reader *r = &p->reader;
-    tl_vector scales = tl_field_vector(r, table, 2, 4);
-    tl_vector zeros = tl_field_vector(r, table, 3, 8);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
-    if (scales.count == 0) {
-        return TL_OK;
-    }
-    t->scales = r->data + scales.start;
-    t->n_scales = scales.count;
-    t->scale = float_at(r, scales.start);
-    t->zero = zeros.count != 0 ? tl_read_i32(r, zeros.start) : 0;
-    for (uint32_t i = 0; i < scales.count; i++) {
-        float scale = float_at(r, scales.start + 4u * i);
-        if (!tl_is_finite(scale) || !(scale > 0.0f)) {
-            return TL_E_FORMAT;
-        }
-    }
-    return t->zero < -128 || t->zero > 127 ? TL_E_FORMAT : TL_OK;
-}
-
-static tl_status read_constant(tl_parser *p, uint32_t buffer_index, tl_tensor *t)
-{
-    tl_reader *r = &p->reader;
-    uint32_t buffer = tl_element_table(r, p->buffers, buffer_index);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
-    tl_vector data = tl_field_vector(r, buffer, 0, 1);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
-    if (data.count == 0) {
-        return TL_OK;
-    }
-    uint32_t width = t->type == TYPE_INT8 ? 1u : 4u;
-    if (data.count != t->elements * width) {
-        return TL_E_SHAPE;
-    }
-    t->data = r->data + data.start;
-    return width == 4u && !aligned(t->data) ? TL_E_FORMAT : TL_OK;
-}
-
-static tl_status read_tensor(tl_parser *p, int32_t index, tl_tensor *t)
-{
-    tl_reader *r = &p->reader;
-    static const tl_tensor empty = {0, 0, 0, 0, 0, 0.0f, 0};
-    *t = empty;
-    if (index < 0) {
-        return TL_E_FORMAT;
-    }
-    uint32_t table = tl_element_table(r, p->tensors, (uint32_t)index);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
-    tl_vector shape = tl_field_vector(r, table, 0, 4);
-    t->type = tl_field_i8(r, table, 1, 0);
-    uint32_t buffer = (uint32_t)tl_field_i32(r, table, 2, 0);
-    uint32_t quantisation = tl_field_table(r, table, 4);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
-    t->elements = 1;
-    for (uint32_t i = 0; i < shape.count; i++) {
-        int32_t size = tl_read_i32(r, shape.start + 4u * i);
-        if (size < 1 || (uint32_t)size > TL_MAX_WIDTH * TL_MAX_WIDTH / t->elements) {
-            return size < 1 ? TL_E_SHAPE : TL_E_LIMIT;
-        }
-        t->elements *= (uint32_t)size;
-    }
-    if (t->type != TYPE_FLOAT32 && t->type != TYPE_INT8 && t->type != TYPE_INT32) {
-        return TL_E_TYPE;
-    }
-    if (quantisation != 0) {
-        tl_status status = read_quantisation(p, quantisation, t);
-        if (status != TL_OK) {
-            return status;
-        }
-    }
-    return read_constant(p, buffer, t);
-}
-
-/* The shape of weights is [n_out][n_in]. */
-static bool is_matrix(tl_parser *p, int32_t index, uint32_t rows, uint32_t columns)
-{
-    tl_reader *r = &p->reader;
-    uint32_t table = tl_element_table(r, p->tensors, (uint32_t)index);
-    tl_vector shape = tl_field_vector(r, table, 0, 4);
-    return shape.count == 2 && tl_read_u32(r, shape.start) == rows &&
-           tl_read_u32(r, shape.start + 4u) == columns;
-}
 
 static tl_status set_weights(tl_parser *p, tl_layer *layer, int32_t w_index, int32_t b_index)
 {
     tl_tensor w;
     tl_tensor b;
-    tl_status status = read_tensor(p, w_index, &w);
+    tl_status status = tl_read_tensor(p, w_index, &w);
     if (status != TL_OK) {
         return status;
     }
     bool quantised = p->model->type == TL_INT8;
-    if (w.data == 0 || !is_matrix(p, w_index, layer->n_out, layer->n_in)) {
+    if (w.data == 0 || !tl_is_matrix(p, w_index, layer->n_out, layer->n_in)) {
         return TL_E_SHAPE;
     }
     if (w.type != (quantised ? TYPE_INT8 : TYPE_FLOAT32)) {
@@ -158,7 +30,7 @@ static tl_status set_weights(tl_parser *p, tl_layer *layer, int32_t w_index, int
     if (b_index < 0) {
         return TL_OK;
     }
-    status = read_tensor(p, b_index, &b);
+    status = tl_read_tensor(p, b_index, &b);
     if (status != TL_OK) {
         return status;
     }
@@ -185,9 +57,9 @@ static tl_status add_dense(tl_parser *p, tl_vector inputs, int32_t output, uint3
     int32_t b_index = inputs.count == 3 ? tl_read_i32(r, inputs.start + 8u) : -1;
     int32_t fused = options != 0 ? tl_field_i8(r, options, 0, FUSED_NONE) : FUSED_NONE;
     int32_t format = options != 0 ? tl_field_i8(r, options, 1, 0) : 0;
-    tl_status status = read_tensor(p, p->current, &in);
+    tl_status status = tl_read_tensor(p, p->current, &in);
     if (status == TL_OK) {
-        status = read_tensor(p, output, &out);
+        status = tl_read_tensor(p, output, &out);
     }
     if (status != TL_OK) {
         return status;
@@ -233,7 +105,7 @@ static tl_status add_activation(tl_parser *p, int32_t code, int32_t output, uint
         m->culprit = code;
         return TL_E_OP;
     }
-    tl_status status = read_tensor(p, output, &out);
+    tl_status status = tl_read_tensor(p, output, &out);
     if (status != TL_OK) {
         return status;
     }
@@ -263,9 +135,9 @@ static tl_status reshape(tl_parser *p, int32_t output)
 {
     tl_tensor in;
     tl_tensor out;
-    tl_status status = read_tensor(p, p->current, &in);
+    tl_status status = tl_read_tensor(p, p->current, &in);
     if (status == TL_OK) {
-        status = read_tensor(p, output, &out);
+        status = tl_read_tensor(p, output, &out);
     }
     if (status != TL_OK) {
         return status;
@@ -334,7 +206,7 @@ static tl_status open_graph(tl_parser *p)
 {
     tl_reader *r = &p->reader;
     tl_model *m = p->model;
-    if (r->size < 8 || !aligned(r->data) || tl_read_u32(r, 4) != 0x334c4654u) { /* "TFL3" */
+    if (r->size < 8 || !tl_is_aligned(r->data) || tl_read_u32(r, 4) != 0x334c4654u) { /* "TFL3" */
         return r->size < 8 ? TL_E_TRUNCATED : TL_E_FORMAT;
     }
     uint32_t root = tl_follow(r, 0);
@@ -353,7 +225,7 @@ static tl_status open_graph(tl_parser *p)
     }
     tl_tensor in;
     p->current = tl_read_i32(r, inputs.start);
-    tl_status status = read_tensor(p, p->current, &in);
+    tl_status status = tl_read_tensor(p, p->current, &in);
     if (status != TL_OK) {
         return status;
     }

@@ -1,0 +1,85 @@
+"""What the strategies share whose devices take plain SGD steps."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from edge.messages import Plan
+from server.strategies.base import Contribution, Vector, move, require
+from server.strategies.schedules import check_schedule, outer_rate
+
+__all__ = ["LocalSgd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSgd:
+    """SGD on the device; the server moves by the mean of the deltas. Subclassed, not used alone.
+
+    Args:
+        samples: how many samples a device learns in each epoch.
+        rate: SGD rate on the device.
+        first_outer_rate: outer rate of round 1.
+        schedule: of the outer rate: constant, linear or cosine.
+        train_layers: train the last so many layers; 0 trains all.
+        standardise: standardise inputs on the device.
+
+    Raises:
+        UsageError: a value that no device could follow.
+    """
+
+    name: ClassVar[str] = ""
+    by_samples: ClassVar[bool] = False
+    """Whether a delta weighs as much as its samples, or as any other."""
+    fewest_epochs: ClassVar[int] = 1
+
+    samples: int = 32
+    rate: float = 0.01
+    first_outer_rate: float = 1.0
+    schedule: str = "linear"
+    train_layers: int = 0
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse options that no device could follow."""
+        fewest = self.fewest_epochs
+        require(self.cohort_size >= 1, f"cohort of {self.cohort_size}", "1 or more")
+        require(self.samples >= 1, f"{self.samples} samples", "1 or more")
+        more = f"{fewest} or more" + "; tinyreptile makes one" * (fewest > 1)
+        require(self.epochs >= fewest, f"{self.epochs} epochs", more)
+        require(self.rate > 0, f"rate {self.rate:g}", "above 0")
+        require(self.first_outer_rate > 0, f"outer rate {self.first_outer_rate:g}", "above 0")
+        require(self.train_layers >= 0, f"train_layers {self.train_layers}", "0 (all) or more")
+        check_schedule(self.schedule)
+
+    @property
+    def cohort_size(self) -> int:
+        """Devices in a round."""
+        return 1
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the samples."""
+        return 1
+
+    def plan(self, round: int, rounds: int) -> Plan:
+        """See `Strategy`: the same in every round."""
+        return Plan(
+            strategy=self.name,
+            rate=self.rate,
+            samples=self.samples,
+            epochs=self.epochs,
+            train_layers=self.train_layers,
+            standardise=self.standardise,
+        )
+
+    def outer_rate(self, round: int, rounds: int) -> float:
+        """See `Strategy`: the first outer rate, as scheduled."""
+        return outer_rate(self.schedule, self.first_outer_rate, round, rounds)
+
+    def aggregate(self, base: Vector, updates: Iterable[Contribution], rate: float) -> Vector:
+        """See `Strategy`: base + rate * mean of the deltas."""
+        return move(base, updates, rate, by_samples=self.by_samples)
+
+    def options(self) -> dict[str, Any]:
+        """See `Strategy`."""
+        return asdict(self)

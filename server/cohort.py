@@ -33,7 +33,7 @@ def sample(names: Sequence[str], size: int, *, seed: int, round: int) -> tuple[s
         Names in order, the same for the same arguments.
 
     >>> sample(["a", "b", "c", "d"], 2, seed=7, round=1)
-    ('b', 'd')
+    ('a', 'c')
     """
     ordered = sorted(set(names))
     chosen = np.random.default_rng([seed, round]).permutation(len(ordered))[:size]

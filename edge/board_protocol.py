@@ -141,7 +141,7 @@ class BoardClient:
         Args:
             samples: samples in an epoch.
             rate: learning rate; taken as float32.
-            epochs: passes; the sensor is rewound before each if there is more than one.
+            epochs: passes; the sensor is rewound before each but the first.
             train_layers: how many layers from the end are trained; 0: all.
             standardise: whether inputs are standardised with running statistics.
 

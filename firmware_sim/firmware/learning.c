@@ -54,6 +54,9 @@ int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags)
     if (status != 0) {
         return status;
     }
+    if (a->incoming.target == TARGET_PARAMETERS) {
+        a->incoming.open = false; /* it was measured for the weights as they were laid out */
+    }
     (void)tl_model_sizes(&a->model, train_layers, flags, &a->sizes);
     uint32_t used = sample_bytes(&a->model, &a->sizes);
     a->x = (float *)(void *)a->arena;

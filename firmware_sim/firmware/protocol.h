@@ -1,6 +1,6 @@
 /*
  * The words of the serial link: operations, keys and statuses.
- * edge/board_protocol.py holds the same numbers; a test compares the two.
+ * edge/board_words.py holds the same numbers; a test compares the two.
  *
  * A frame is COBS(payload, CRC-16/CCITT-FALSE little-endian) and a zero byte. A payload is one
  * CBOR map with small integer keys. Each request carries KEY_OP and KEY_SEQ; its reply repeats

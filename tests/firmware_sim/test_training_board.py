@@ -1,16 +1,19 @@
 """Training on a board: what fits, what is refused, and what a sensor may do."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge.board_protocol import BoardClient, BoardError, Status
+from edge.board_protocol import BoardClient, BoardError, Key, Op, Status, Target
 from edge.errors import UsageError
 from edge.learner import ReferenceLearner
+from edge.spec import ModelSpec
 from firmware_sim.boards import BOARDS, get_board
 from firmware_sim.device import SimulatedDevice
+from server.export.tflite import write
 
 
 def test_a_training_plan_that_does_not_fit_is_refused_with_both_figures(job_of: Any) -> None:
@@ -133,3 +136,28 @@ def test_board_names() -> None:
         "cortex-m4f",
         "cortex-m7",
     }
+
+
+def test_a_new_layout_ends_a_transfer_of_weights_that_was_open() -> None:
+    """Else the rest would be written past the smaller weights, and run without a commit."""
+    spec = ModelSpec.mlp([4, 60, 3])
+    data = write(spec, spec.initial(0), name="layouts")
+    with SimulatedDevice("nano33ble", device_id="layouts") as device:
+        board = BoardClient(device.port)
+        board.upload_artifact(data)
+        before = board.predict(np.ones(4, np.float32))
+        spoilt = np.full(spec.n_parameters, np.nan, "<f4").tobytes()
+        begin = {
+            Key.TARGET: Target.PARAMETERS,
+            Key.SIZE: len(spoilt),
+            Key.DIGEST: hashlib.sha256(spoilt).digest(),
+            Key.TRAIN_LAYERS: 0,
+            Key.STANDARDISE: False,
+        }
+        board._ask(Op.BEGIN, begin)
+        board.reset_learner(train_layers=1)
+        with pytest.raises(BoardError) as refused:
+            chunk = {Key.TARGET: Target.PARAMETERS, Key.OFFSET: 0, Key.DATA: spoilt[:400]}
+            board._ask(Op.WRITE, chunk)
+        assert refused.value.status == Status.ORDER
+        np.testing.assert_array_equal(board.predict(np.ones(4, np.float32)), before)

@@ -6,7 +6,6 @@ It listens on loopback only, without login, and ends with the process that start
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,9 +13,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import Literal, Self
 
 from edge.errors import BrokerUnreachable, MissingExtra, UsageError
+from edge.guarded import end_guarded, start_guarded
 from edge.mqtt import BrokerOptions
 from edge.sockets import LOOPBACK, answers, free_port
 
@@ -27,9 +27,6 @@ Kind = Literal["mosquitto", "amqtt"]
 MAX_PACKET = 16 * 1024 * 1024
 _START_SECONDS = 15.0
 _OUTSIDE_PATH = (Path("/usr/sbin"), Path("/usr/local/sbin"), Path("/opt/homebrew/sbin"))
-
-# The broker must not outlive us, however we end: a helper waits for the pipe to us to close.
-_GUARD = 'exec 3<&0; "$@" 3<&- & b=$!; (read -r _ <&3; kill $b 2>/dev/null) & wait $b'
 
 
 def find_mosquitto() -> Path | None:
@@ -43,11 +40,6 @@ def find_mosquitto() -> Path | None:
 def has_amqtt() -> bool:
     """Whether the pip broker is installed."""
     return importlib.util.find_spec("amqtt") is not None
-
-
-def _import_path() -> list[str]:
-    """Where a child interpreter finds this package too."""
-    return [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
 
 
 class LocalBroker:
@@ -131,13 +123,7 @@ class LocalBroker:
         """End it; retained messages are written first where a directory was given."""
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end_guarded(process, timeout=5.0)
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -170,7 +156,7 @@ class LocalBroker:
         folder = Path(self._folder.name)
         log_path = folder / "log"
         with log_path.open("wb") as log:
-            self._process = self._spawn(self._command(folder), log)
+            self._process = start_guarded(self._command(folder), log)
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             if answers(self.port):
@@ -178,17 +164,6 @@ class LocalBroker:
             time.sleep(0.02)
         lines = log_path.read_text(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:]) or "it gave no reason."
-
-    def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, so that Ctrl-C reaches us first."""
-        return subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "broker", *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, _import_path()))},
-        )
 
     def _command(self, folder: Path) -> list[str]:
         if self.kind == "amqtt":

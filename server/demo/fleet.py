@@ -1,7 +1,5 @@
 """The demo's fleet: a broker, emulated boards and Linux agents, each in a process of its own."""
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,11 +10,11 @@ from typing import IO, Any, Self
 
 from edge.broker import LocalBroker
 from edge.errors import TinyfleetError
+from edge.guarded import end_guarded, start_guarded
 from edge.mqtt import BrokerOptions
 
 __all__ = ["BOARDS", "TOO_SMALL", "LocalFleet", "fleet_config"]
 
-ROOT = Path(__file__).resolve().parents[2]
 BOARDS = (
     "nano33ble",
     "nano33ble",
@@ -113,28 +111,14 @@ class LocalFleet:
     def _spawn(self, name: str, arguments: list[str]) -> None:
         link = ["--broker", self.broker.url, "--site", self._site]
         log: IO[bytes] = (self._folder / f"{name}.log").open("wb")
+        command = [sys.executable, "-m", "server.cli", *arguments, *link]
         # What data there is has been fetched by now, once for all.
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYFLEET_OFFLINE": "1"}
         with log:
             self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "server.cli", *arguments, *link],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,  # Ctrl-C reaches the coordinator first
-                )
+                start_guarded(command, log, environment={"TINYFLEET_OFFLINE": "1"})
             )
 
     def stop_devices(self) -> None:
         """End the devices; they say goodbye at the broker. A second call does nothing."""
-        for process in self._processes:
-            process.send_signal(signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end_guarded(*self._processes, timeout=STOP_SECONDS)
         self._processes.clear()

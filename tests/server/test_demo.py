@@ -31,15 +31,15 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Command lines of processes that were started for a run's fleet."""
+    """Command lines of the processes that work in a folder, as a run's whole fleet does."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if (entry / "cwd").readlink() == folder:
+                line = (entry / "cmdline").read_bytes()
+                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-        if str(folder) in line:
-            found.append(line)
     return found
 
 
@@ -91,6 +91,33 @@ def test_ctrl_c_stops_the_demo_cleanly_and_resume_finishes_it(tmp_path: Path) ->
     assert len(lineage.stdout.splitlines()) == 1 + 6 + 1  # header, six rounds, the first model
     status = run("server", "status", folder, "--json", cwd=tmp_path)
     assert json.loads(status.stdout)["rounds"] == "6 of 6"
+
+
+def test_kill_9_leaves_nothing_running_and_resume_goes_on(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        command("demo", "--rounds", "4", "--out", tmp_path / "runs"),
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = tmp_path / "runs" / "latest" / "journal.db"
+    end = time.monotonic() + 120
+    while time.monotonic() < end and _rounds_closed(journal) < 1:
+        time.sleep(0.05)
+    assert len(processes_of(tmp_path)) > 3
+    demo.kill()
+    demo.wait()
+    end = time.monotonic() + 30
+    while (left := processes_of(tmp_path)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert left == []
+    resumed = run("server", "resume", tmp_path / "runs" / "latest", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    with Journal(journal) as opened:
+        row = opened.runs()[0]
+        assert row.status == "done"
+        assert [entry.status for entry in opened.rounds(row.run)] == ["closed"] * 4
 
 
 def _rounds_closed(journal: Path) -> int:

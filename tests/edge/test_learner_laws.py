@@ -1,5 +1,6 @@
 """Laws that hold for every learner there is, over any small model."""
 
+import gc
 import tracemalloc
 from typing import Any
 
@@ -200,11 +201,16 @@ def test_memory_does_not_grow(kind: Any) -> None:
     tracemalloc.start()
     try:
         learner.learn_many(x, targets, rate=0.01)
+        learner.predict_many(x)
+        gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(10):
+        for _ in range(100):
             learner.learn_many(x, targets, rate=0.01)
             learner.predict_many(x)
+        gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown < 2048
+    # Threads of other tests may allocate a little meanwhile; a leak of one array a step would
+    # come to more than 200 kB.
+    assert grown < 50_000

@@ -125,6 +125,8 @@ def build_image(core: str, toolchain: Toolchain = "zig", out: Path | None = None
     if toolchain not in ("zig", "gcc"):
         raise UsageError(f"no toolchain is called {toolchain!r}", hint="zig, gcc")
     name = core.removeprefix("cortex-")
+    if name not in CORES:
+        raise UsageError(f"no core is called {core!r}", hint=", ".join(CORES))
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "image.elf"

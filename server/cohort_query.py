@@ -43,6 +43,8 @@ def read_query(path: Path) -> str:
         UsageError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text.", hint="a .rq file") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .rq file") from error

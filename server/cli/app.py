@@ -48,6 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.FAILED)
+    except OSError as error:
+        typer.echo(
+            f"tinyfleet: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True
+        )
+        return int(ExitCode.FAILED)
     except Exception as error:
         # Errors of the command line itself know how to show themselves. Typer may carry its own
         # copy of click, so that their class cannot be named here.

@@ -15,7 +15,9 @@ def group() -> None:
 
 @app.command()
 def start(
-    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 picks a free one.")] = 1883,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 picks a free one.")
+    ] = 1883,
     kind: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
 ) -> None:
     """Start a broker on 127.0.0.1 and run it until Ctrl-C.

@@ -117,9 +117,6 @@ def _existing(path: Path) -> Path:
 
 
 def _read(text: str) -> str:
-    if not text.endswith(".rq"):
-        return text
-    try:
-        return Path(text).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read {text}: {error.strerror}.", hint="a .rq file") from error
+    from server.cohort_query import read_query
+
+    return read_query(Path(text)) if text.endswith(".rq") else text

@@ -174,7 +174,7 @@ def simulate(
     task: Task = "sine",
     strategy: Strategy = "reptile",
     rounds: Rounds = 500,
-    clients: Annotated[int | None, typer.Option(help="Clients in a round.")] = None,
+    clients: Annotated[int | None, typer.Option(min=1, help="Clients in a round.")] = None,
     samples: Samples = None,
     epochs: Epochs = None,
     rate: Rate = None,

@@ -88,7 +88,9 @@ def deploy(
     model: Annotated[Path, typer.Argument(help="A .tflite file.")],
     board: Annotated[str, typer.Option(help="Board to deploy to (see: sim boards).")] = "nano33ble",
     backend: Backend = "unicorn",
-    samples: Annotated[int, typer.Option(help="Random inputs to compare with the host.")] = 20,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Random inputs to compare with the host.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Deploy a model to one emulated board and compare its answers with the host's.

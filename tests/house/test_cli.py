@@ -59,6 +59,12 @@ def test_help_imports_nothing_heavy() -> None:
         ("sim deploy /nowhere.tflite", ExitCode.USAGE, "/nowhere.tflite"),
         ("server run --broker mqtt://127.0.0.1:9", ExitCode.NO_BROKER, "127.0.0.1:9"),
         ("server status /nowhere", ExitCode.USAGE, "/nowhere"),
+        ("server simulate --rounds 1 --out /nowhere/m.tflite", ExitCode.FAILED, "/nowhere"),
+        ("sim build --core m9 --out .", ExitCode.USAGE, "m9"),
+        ("sim deploy m.tflite --samples 0", ExitCode.USAGE, "samples"),
+        ("broker start --port 99999", ExitCode.USAGE, "99999"),
+        ("edge gateway --port nonsense", ExitCode.USAGE, "NAME=PORT"),
+        ("edge run --id a --samples no.npz", ExitCode.USAGE, "no.npz"),
         ("nonsense", ExitCode.USAGE, "nonsense"),
     ],
 )

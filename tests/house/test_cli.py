@@ -62,7 +62,7 @@ def test_help_imports_nothing_heavy() -> None:
         ("server simulate --rounds 1 --out /nowhere/m.tflite", ExitCode.FAILED, "/nowhere"),
         ("sim build --core m9 --out .", ExitCode.USAGE, "m9"),
         ("sim deploy m.tflite --samples 0", ExitCode.USAGE, "samples"),
-        ("broker start --port 99999", ExitCode.USAGE, "99999"),
+        ("broker start --port 99999", ExitCode.USAGE, "--port"),
         ("edge gateway --port nonsense", ExitCode.USAGE, "NAME=PORT"),
         ("edge run --id a --samples no.npz", ExitCode.USAGE, "no.npz"),
         ("nonsense", ExitCode.USAGE, "nonsense"),

@@ -24,7 +24,7 @@ def _wrong_window(layer: Layer) -> str:
     if isinstance(layer, PadSpec):
         if min(layer.pads) < 0 or max(layer.pads) > MAX_STEP:
             return f"padding {layer.pads} came, 0 to {MAX_STEP} is allowed."
-        return "" if layer.activation == "linear" else "padding has no activation."
+        return ""
     if not isinstance(layer, ConvSpec | PoolSpec):
         return ""
     steps = {"stride": layer.stride}

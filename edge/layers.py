@@ -255,7 +255,11 @@ class PadSpec(_Spatial):
     """
 
     pads: Pads
-    activation: Activation = "linear"
+
+    @property
+    def activation(self) -> Activation:
+        """None follows within the layer."""
+        return "linear"
 
     @property
     def out_shape(self) -> Shape:

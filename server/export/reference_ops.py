@@ -45,13 +45,13 @@ def summed(layer: Layer, x: Float64, weights: Any, bias: Any) -> Float64:
 def activated(activation: str, z: Float64) -> Float64:
     """`activation(z)`; softmax over all values of a sample."""
     if activation == "relu":
-        return np.maximum(z, 0.0)
+        return np.asarray(np.maximum(z, 0.0))
     if activation == "relu6":
-        return np.clip(z, 0.0, 6.0)
+        return np.asarray(np.clip(z, 0.0, 6.0))
     if activation == "tanh":
-        return np.tanh(z)
+        return np.asarray(np.tanh(z))
     if activation == "logistic":
-        return 0.5 + 0.5 * np.tanh(z / 2)
+        return np.asarray(0.5 + 0.5 * np.tanh(z / 2))
     if activation == "softmax":
         axes = (1, 2, 3)
         powers = np.exp(z - z.max(axis=axes, keepdims=True))

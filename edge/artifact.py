@@ -124,7 +124,7 @@ class Artifact:
 
     @property
     def frozen_layers(self) -> int:
-        """How many layers of `spec`, from the front, are int8; they are never trained.
+        """How many layers of `spec`, from the front, are never trained: up to the last int8 one.
 
         Raises:
             UnsupportedOperator: see `chain`.
@@ -212,8 +212,9 @@ class Artifact:
 
     @property
     def _tail(self) -> list[ChainLayer]:
-        """The float32 layers that have weights."""
-        return [x for x in self.chain if x.dtype == "float32" and x.weights is not None]
+        """The layers of `tail_spec` that have weights."""
+        weighted = [part for part in self.chain if part.weights is not None]
+        return weighted[len(weighted) - len(self.tail_spec.weighted) :]
 
     @property
     def _inside(self) -> str:

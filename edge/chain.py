@@ -30,9 +30,11 @@ def chain(graph: Graph) -> tuple[ChainLayer, ...]:
         raise UnsupportedOperator(f"the input has shape {graph.tensors[current].shape[:8]}.")
     for operator in graph.operators:
         _check(operator, current)
+        if parts and parts[-1].activation == "softmax" and operator.name != "DEQUANTIZE":
+            raise UnsupportedOperator(f"{operator.name} follows a SOFTMAX.")
         part = LAYERS[operator.name](graph, operator)
         if part is not None:
-            _append(parts, part, operator)
+            _append(parts, part)
         current = operator.outputs[0]
     if not parts or current != graph.outputs[0]:
         raise UnsupportedOperator("the graph does not end in its last layer.")
@@ -42,22 +44,22 @@ def chain(graph: Graph) -> tuple[ChainLayer, ...]:
 
 
 def layer_specs(parts: tuple[ChainLayer, ...]) -> tuple[list[Layer], int]:
-    """The architecture behind a chain, and how many layers at its front are int8.
+    """The architecture behind a chain, and how many layers at its front cannot be trained.
 
-    A change of scale or type is no layer of an architecture, and an int8 activation is part of
-    a linear layer before it.
+    Those are all up to the last int8 one. A change of scale or type is no layer of an
+    architecture, and an int8 activation is part of a linear layer before it.
     """
     found: list[Layer] = []
     frozen = 0
+    before: ChainLayer | None = None
     for part in parts:
-        if part.kind in CHANGES:
-            continue
-        joins = part.dtype == "int8" and bool(found) and part.kind == "activate"
-        if joins and found[-1].activation == "linear" and not isinstance(found[-1], PadSpec):
-            found[-1] = replace(found[-1], activation=part.activation)
-        else:
+        if before is not None and _joins(before, part):
+            found[-1] = _spec(replace(before, activation=part.activation))
+        elif part.kind not in CHANGES:
             found.append(_spec(part))
-        frozen = len(found) if part.dtype == "int8" else frozen
+        if part.dtype == "int8" or part.kind == "quantize":
+            frozen = len(found)
+        before = part
     return found, frozen
 
 
@@ -91,18 +93,18 @@ def _check(operator: OperatorInfo, current: int) -> None:
         raise UnsupportedOperator(f"{operator.name} has no output.")
 
 
-def _append(parts: list[ChainLayer], part: ChainLayer, operator: OperatorInfo) -> None:
-    last = parts[-1] if parts else None
-    if last is not None and last.activation == "softmax" and part.kind != "dequantize":
-        raise UnsupportedOperator(f"{operator.name} follows a SOFTMAX.")
-    if part.kind == "quantize" and part.dtype == "float32" and parts:
-        raise UnsupportedOperator("QUANTIZE follows a float32 layer.")
-    joins = part.kind == "activate" and part.dtype == "float32" and last is not None
-    if joins and last is not None and last.activation == "linear" and _takes(last):
-        parts[-1] = replace(last, activation=part.activation)
+def _append(parts: list[ChainLayer], part: ChainLayer) -> None:
+    if parts and part.dtype == "float32" and _joins(parts[-1], part):
+        parts[-1] = replace(parts[-1], activation=part.activation)
     else:
         parts.append(part)
 
 
-def _takes(part: ChainLayer) -> bool:
-    return part.kind not in (*CHANGES, "pad", "activate")
+def _joins(before: ChainLayer, part: ChainLayer) -> bool:
+    """Whether an activation can be part of the layer before it."""
+    return (
+        part.kind == "activate"
+        and before.weights is not None
+        and before.activation == "linear"
+        and before.dtype == part.dtype
+    )

@@ -4,22 +4,24 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edge.chain_layer import ChainLayer
 from edge.chain_tensors import Ends, constant, ends_of, refuse, weights_of
 from edge.layers import Activation, Padding
 from edge.tflite import Graph, OperatorInfo
-from edge.windows import Pair, Shape, pads_of, places
+from edge.windows import Pair, pads_of, places
 
 __all__ = ["LAYERS", "VERSIONS"]
 
 VERSIONS = {
     "FULLY_CONNECTED": 9,
     "CONV_2D": 5,
-    "DEPTHWISE_CONV_2D": 6,
+    "DEPTHWISE_CONV_2D": 5,
     "MAX_POOL_2D": 3,
     "AVERAGE_POOL_2D": 3,
     "MEAN": 3,
-    "PAD": 3,
+    "PAD": 2,
     "RESHAPE": 1,
     "RELU": 3,
     "RELU6": 3,
@@ -27,7 +29,7 @@ VERSIONS = {
     "LOGISTIC": 3,
     "SOFTMAX": 3,
     "QUANTIZE": 3,
-    "DEQUANTIZE": 3,
+    "DEQUANTIZE": 5,
 }
 """The newest version of each operator that is read; float32 and int8 mean the same in all."""
 
@@ -123,7 +125,7 @@ def _window(operator: OperatorInfo, ends: Ends, kernel: Pair, dilation: Pair) ->
 def _mean(graph: Graph, operator: OperatorInfo) -> ChainLayer:
     ends = ends_of(graph, operator, spatial=True, flat_out=True)
     axes = constant(graph, operator, 1, "int32").ravel().tolist()
-    if sorted(axes) != [1, 2]:
+    if len(axes) != 2 or {axis % 4 for axis in axes if -4 <= axis < 4} != {1, 2}:
         raise refuse(operator, f"is over dimensions {axes[:8]}, [1, 2] is known")
     if prod(ends.out_shape) != ends.in_shape[2]:
         raise refuse(operator, "changes the channels")
@@ -134,15 +136,19 @@ def _mean(graph: Graph, operator: OperatorInfo) -> ChainLayer:
 
 def _pad(graph: Graph, operator: OperatorInfo) -> ChainLayer:
     ends = ends_of(graph, operator, spatial=True)
-    around = constant(graph, operator, 1, "int32")
-    if around.shape != (4, 2) or around[[0, 3]].any() or not ((around >= 0) & (around < 256)).all():
+    around = constant(graph, operator, 1, "int32").ravel()
+    if around.size != 8 or around[[0, 1, 6, 7]].any() or not _all_small(around):
         raise refuse(operator, "pads more than height and width")
     _same(operator, ends)
-    (top, bottom), (left, right) = around[1:3].tolist()
+    top, bottom, left, right = around[2:6].tolist()
     h, w, c = ends.in_shape
     if ends.out_shape != (h + top + bottom, w + left + right, c):
         raise refuse(operator, f"gives shape {ends.out_shape}")
     return ChainLayer(kind="pad", pads=(top, bottom, left, right), **ends.fields)
+
+
+def _all_small(numbers: NDArray[Any]) -> bool:
+    return bool(((numbers >= 0) & (numbers <= 255)).all())
 
 
 def _activate(graph: Graph, operator: OperatorInfo) -> ChainLayer:
@@ -171,7 +177,7 @@ def _dequantize(graph: Graph, operator: OperatorInfo) -> ChainLayer:
 
 def _reshape(graph: Graph, operator: OperatorInfo) -> None:
     ends = ends_of(graph, operator)
-    _as_many(operator, ends, any_shape=True)
+    _as_many(operator, ends)
     _same(operator, ends)
 
 
@@ -181,10 +187,9 @@ def _same(operator: OperatorInfo, ends: Ends) -> None:
         raise refuse(operator, "changes the scale")
 
 
-def _as_many(operator: OperatorInfo, ends: Ends, *, any_shape: bool = False) -> None:
-    shapes: tuple[Shape, Shape] = ends.in_shape, ends.out_shape
-    if prod(shapes[0]) != prod(shapes[1]) or (shapes[0] != shapes[1] and not any_shape):
-        raise refuse(operator, f"makes shape {shapes[1]} of {shapes[0]}")
+def _as_many(operator: OperatorInfo, ends: Ends) -> None:
+    if prod(ends.in_shape) != prod(ends.out_shape):
+        raise refuse(operator, f"makes shape {ends.out_shape} of {ends.in_shape}")
 
 
 LAYERS: dict[str, Callable[[Graph, OperatorInfo], ChainLayer | None]] = {

@@ -34,11 +34,13 @@ def refuse(operator: OperatorInfo, why: str) -> UnsupportedOperator:
 
 
 def shape_of(tensor: TensorInfo) -> Shape | None:
-    """Height, width and channels; None where it is too large or has more than one sample.
+    """Height, width and channels; None where that is too large, or there are several samples.
 
-    What has not four dimensions is a vector.
+    What has less than four dimensions is a vector.
     """
     sizes = tensor.shape
+    if len(sizes) > 4:
+        return None
     if len(sizes) == 4:
         shape = (sizes[1], sizes[2], sizes[3])
         one = sizes[0] == 1
@@ -101,6 +103,8 @@ def constant(graph: Graph, operator: OperatorInfo, place: int, dtype: str) -> ND
     index = operator.inputs[place] if place < len(operator.inputs) else -1
     if index < 0 or graph.tensors[index].dtype != dtype or not graph.tensors[index].length:
         raise refuse(operator, f"has no constant {dtype} as input {place}")
+    if dtype != "int8" and graph.tensors[index].start % 4:
+        raise refuse(operator, "has a constant that is not aligned to 4 bytes")
     return graph.constant(index)
 
 
@@ -147,7 +151,8 @@ def _scale(operator: OperatorInfo, tensor: TensorInfo) -> tuple[np.float32, int]
     if tensor.dtype != "int8":
         return np.float32(0), 0
     zero = tensor.zero_points[0] if tensor.zero_points else 0
-    if len(tensor.scales) != 1 or not _all_positive(tensor.scales) or not -128 <= zero <= 127:
+    several = len(tensor.scales) != 1 or len(tensor.zero_points) > 1
+    if several or not _all_positive(tensor.scales) or not -128 <= zero <= 127:
         raise refuse(operator, "has an int8 tensor without one scale and zero point")
     return np.float32(tensor.scales[0]), zero
 
@@ -158,7 +163,8 @@ def _weight_scales(
     several = len(tensor.scales) > 1
     if len(tensor.scales) not in (1, filters) or not _all_positive(tensor.scales):
         raise refuse(operator, f"has {len(tensor.scales)} weight scales for {filters} channels")
-    if any(tensor.zero_points) or (several and tensor.axis != axis):
+    zeros = tensor.zero_points
+    if any(zeros) or len(zeros) > len(tensor.scales) or (several and tensor.axis != axis):
         raise refuse(operator, "has weight zero points, or scales of another dimension")
     return np.array(tensor.scales, np.float32)
 

@@ -2,7 +2,8 @@
 
 from math import prod
 
-from edge.layers import ACTIVATIONS, ConvSpec, Layer, LayerSpec, PadSpec, PoolSpec
+from edge.layers import ACTIVATIONS, ConvSpec, Layer, PadSpec, PoolSpec
+from edge.windows import Pair
 
 __all__ = ["MAX_ELEMENTS", "MAX_LAYERS", "MAX_MACS", "MAX_SIDE", "MAX_STEP", "problem"]
 
@@ -10,34 +11,43 @@ __all__ = ["MAX_ELEMENTS", "MAX_LAYERS", "MAX_MACS", "MAX_SIDE", "MAX_STEP", "pr
 MAX_SIDE, MAX_STEP = 0xFFFF, 0xFF
 MAX_ELEMENTS, MAX_MACS = 1 << 20, 1 << 28
 MAX_LAYERS = 64
+_POOLED: dict[str, tuple[str, ...]] = {
+    "max": ("linear", "relu", "relu6"),
+    "average": ("linear", "relu", "relu6"),
+    "mean": ("linear",),
+}
 
 
 def problem(layer: Layer) -> str:
     """What is wrong with a layer; empty if nothing is."""
     if layer.activation not in ACTIVATIONS:
         return f"activation {layer.activation!r} came, {', '.join(ACTIVATIONS)} are known."
-    wrong = "" if isinstance(layer, LayerSpec) else _wrong_window(layer)
-    return wrong or _wrong_size(layer)
+    if len(layer.in_shape) != 3:
+        return f"shape {layer.in_shape} came, (height, width, channels) is needed."
+    return _wrong_form(layer) or _wrong_size(layer)
 
 
-def _wrong_window(layer: Layer) -> str:
+def _wrong_form(layer: Layer) -> str:
     if isinstance(layer, PadSpec):
         if min(layer.pads) < 0 or max(layer.pads) > MAX_STEP:
             return f"padding {layer.pads} came, 0 to {MAX_STEP} is allowed."
         return ""
-    if not isinstance(layer, ConvSpec | PoolSpec):
-        return ""
-    steps = {"stride": layer.stride}
     if isinstance(layer, ConvSpec):
-        steps |= {"kernel": layer.kernel, "dilation": layer.dilation}
         if layer.depthwise and layer.filters % max(layer.in_shape[2], 1):
             return f"{layer.filters} filters do not divide among {layer.in_shape[2]} channels."
-    elif layer.kind == "mean":
-        steps = {}
-    else:
-        steps["window"] = layer.window
-        if layer.kind not in ("max", "average", "mean"):
-            return f"pooling {layer.kind!r} came, max, average and mean are known."
+        steps = {"kernel": layer.kernel, "stride": layer.stride, "dilation": layer.dilation}
+        return _wrong_window(layer, steps)
+    if isinstance(layer, PoolSpec):
+        if layer.kind not in _POOLED:
+            return f"pooling {layer.kind!r} came, {', '.join(_POOLED)} are known."
+        if layer.activation not in _POOLED[layer.kind]:
+            return f"{layer.kind} pooling with {layer.activation} came; write that as a layer."
+        steps = {"window": layer.window, "stride": layer.stride}
+        return "" if layer.kind == "mean" else _wrong_window(layer, steps)
+    return ""
+
+
+def _wrong_window(layer: ConvSpec | PoolSpec, steps: dict[str, Pair]) -> str:
     for name, pair in steps.items():
         if len(pair) != 2 or min(pair) < 1 or max(pair) > MAX_STEP:
             return f"{name} {pair} came, 1 to {MAX_STEP} is allowed."
@@ -49,8 +59,6 @@ def _wrong_window(layer: Layer) -> str:
 
 
 def _wrong_size(layer: Layer) -> str:
-    if len(layer.in_shape) != 3:
-        return f"shape {layer.in_shape} came, (height, width, channels) is needed."
     for shape in (layer.in_shape, layer.out_shape):
         if min(shape) < 1 or max(shape) > MAX_SIDE or prod(shape) > MAX_ELEMENTS:
             return (

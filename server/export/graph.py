@@ -9,7 +9,7 @@ from edge.layers import ActivateSpec, ConvSpec, Layer, LayerSpec, PadSpec, PoolS
 from server.export import operators
 from server.export.flatfile import FlatFile, Operator, Tensor
 from server.export.operators import FUSED, INT8_OUT
-from server.export.quantise import Affine, quantise_weights
+from server.export.quantise import SMALLEST_SCALE, Affine, quantise_weights
 from server.export.reference import LayerValues
 
 __all__ = ["Graph"]
@@ -62,8 +62,11 @@ class Graph:
     def _sum(self, index: int, layer: Layer, parts: Weights | None, values: Any) -> None:
         name, int8, source = f"{_name(layer)}{index}", self._int8, self._end
         inputs: tuple[int, ...] = (source,)
+        step = 0.0
         if parts is not None:
-            inputs = (source, *self._constants(name, layer, *parts))
+            w, b = self._constants(name, layer, *parts)
+            inputs = (source, w, b)
+            step = float(max(self._file.tensors[b].scales, default=0.0))
         elif isinstance(layer, PadSpec):
             top, bottom, left, right = layer.pads
             around = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
@@ -72,7 +75,8 @@ class Graph:
             inputs = (source, self._constant(f"{name}/axes", np.array([1, 2], np.int32)))
         moves = parts is not None or (isinstance(layer, PoolSpec) and layer.kind == "mean")
         if int8 and moves:  # the others keep the scale of their input
-            self._around = Affine.covering(values)
+            # Sums come in steps of the scale of the bias: a finer output would say no more.
+            self._around = Affine.covering(values, max(step, SMALLEST_SCALE))
         flat = isinstance(layer, LayerSpec) or _name(layer) == "mean"
         out = self._tensor(name, _sizes(layer.out_shape, flat=flat))
         self._append(_operator(layer, inputs, out, int8=int8))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Affine", "Int8Weights", "quantise_weights"]
+__all__ = ["SMALLEST_SCALE", "Affine", "Int8Weights", "quantise_weights"]
 
-_SMALLEST_SCALE = 1e-12
+SMALLEST_SCALE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Affine:
     zero: int
 
     @classmethod
-    def covering(cls, values: NDArray[Any]) -> "Affine":
-        """The finest scale that covers all values and holds 0 exactly."""
+    def covering(cls, values: NDArray[Any], finest: float = SMALLEST_SCALE) -> "Affine":
+        """The finest scale that covers all values and holds 0 exactly; never below `finest`."""
         low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-        scale = float(np.float32(max((high - low) / 255.0, _SMALLEST_SCALE)))
+        scale = float(np.float32(max((high - low) / 255.0, finest)))
         return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
     def quantise(self, values: NDArray[Any]) -> NDArray[np.int8]:
@@ -69,7 +69,7 @@ def quantise_weights(
     rows = np.moveaxis(weights, axis, 0).reshape(len(bias), -1)
     largest = np.abs(rows.astype(np.float64)).max(axis=1)
     wanted = np.abs(bias.astype(np.float64)) / (in_scale * 2.0**30)
-    scale = np.maximum(np.maximum(largest / 127.0, wanted), _SMALLEST_SCALE)
+    scale = np.maximum(np.maximum(largest / 127.0, wanted), SMALLEST_SCALE)
     if not per_channel:
         scale = scale.max(keepdims=True)
     scales = scale.astype(np.float32)

@@ -103,8 +103,11 @@ def constant(graph: Graph, operator: OperatorInfo, place: int, dtype: str) -> ND
     index = operator.inputs[place] if place < len(operator.inputs) else -1
     if index < 0 or graph.tensors[index].dtype != dtype or not graph.tensors[index].length:
         raise refuse(operator, f"has no constant {dtype} as input {place}")
-    if dtype != "int8" and graph.tensors[index].start % 4:
+    tensor = graph.tensors[index]
+    if dtype != "int8" and tensor.start % 4:
         raise refuse(operator, "has a constant that is not aligned to 4 bytes")
+    if not _sound(tensor):
+        raise refuse(operator, "has a constant with a scale that is none")
     return graph.constant(index)
 
 
@@ -148,26 +151,24 @@ def weights_of(
 
 
 def _scale(operator: OperatorInfo, tensor: TensorInfo) -> tuple[np.float32, int]:
-    if tensor.dtype != "int8":
-        return np.float32(0), 0
     zero = tensor.zero_points[0] if tensor.zero_points else 0
-    several = len(tensor.scales) != 1 or len(tensor.zero_points) > 1
-    if several or not _all_positive(tensor.scales) or not -128 <= zero <= 127:
-        raise refuse(operator, "has an int8 tensor without one scale and zero point")
-    return np.float32(tensor.scales[0]), zero
+    int8 = tensor.dtype == "int8"
+    if not _sound(tensor) or (int8 and (len(tensor.scales) != 1 or not -128 <= zero <= 127)):
+        raise refuse(operator, f"has a {tensor.dtype} tensor whose scale is not known")
+    return (np.float32(tensor.scales[0]), zero) if int8 else (np.float32(0), 0)
 
 
 def _weight_scales(
     operator: OperatorInfo, tensor: TensorInfo, filters: int, axis: int
 ) -> NDArray[np.float32]:
-    several = len(tensor.scales) > 1
-    if len(tensor.scales) not in (1, filters) or not _all_positive(tensor.scales):
-        raise refuse(operator, f"has {len(tensor.scales)} weight scales for {filters} channels")
-    zeros = tensor.zero_points
-    if any(zeros) or len(zeros) > len(tensor.scales) or (several and tensor.axis != axis):
+    scales = tensor.scales
+    if len(scales) not in (1, filters):
+        raise refuse(operator, f"has {len(scales)} weight scales for {filters} channels")
+    if any(tensor.zero_points) or (len(scales) > 1 and tensor.axis != axis):
         raise refuse(operator, "has weight zero points, or scales of another dimension")
-    return np.array(tensor.scales, np.float32)
+    return np.array(scales, np.float32)
 
 
-def _all_positive(scales: Sequence[float]) -> bool:
-    return all(isfinite(scale) and scale > 0 for scale in scales)
+def _sound(tensor: TensorInfo) -> bool:
+    scales, zeros = tensor.scales, tensor.zero_points
+    return len(zeros) <= len(scales) and all(isfinite(s) and s > 0 for s in scales)

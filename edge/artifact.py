@@ -114,6 +114,12 @@ class Artifact:
         return chain(self._graph)
 
     @cached_property
+    def backbone(self) -> tuple[ChainLayer, ...]:
+        """The part of `chain` that is never trained: up to the last int8 layer."""
+        ends = [i for i, x in enumerate(self.chain, 1) if x.dtype == "int8" or x.kind == "quantize"]
+        return self.chain[: max(ends, default=0)]
+
+    @cached_property
     def spec(self) -> ModelSpec:
         """The architecture, int8 layers included, where the learner knows it.
 

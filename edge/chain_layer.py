@@ -78,3 +78,10 @@ class ChainLayer:
     padding: Padding = "valid"
     pads: Pads = (0, 0, 0, 0)
     tensors: Pair = (-1, -1)
+
+    def numbers(self) -> bytes:
+        """Everything that decides what the layer computes, for a digest."""
+        arrays = [x for x in (self.weights, self.bias, self.scales) if x is not None]
+        around = (self.in_scale, self.in_zero, self.out_scale, self.out_zero)
+        text = ",".join(f"{value:.9g}" for value in around)
+        return b"".join(array.tobytes() for array in arrays) + text.encode()

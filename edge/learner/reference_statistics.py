@@ -55,8 +55,9 @@ class RunningStatistics:
         if self.count < 2:
             return centred
         deviation = np.sqrt(self.m2[0] / F(self.count))
-        scaled = centred / np.maximum(deviation, LEAST_DEVIATION)
-        return np.where(deviation > LEAST_DEVIATION, scaled, centred)
+        varies = deviation > LEAST_DEVIATION
+        with np.errstate(over="ignore"):
+            return np.divide(centred, deviation, out=centred.copy(), where=varies)
 
     def _centred(self, x: Float32) -> Float32:
         return np.asarray((x - self.mean[0]) - self.mean[1], F)

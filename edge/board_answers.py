@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from edge.board_words import HINTS, MEANINGS, Op, Status
 from edge.errors import TinyfleetError
 
-__all__ = ["BoardError", "BoardEvaluation", "BoardInfo", "BoardTraining", "status_name"]
+__all__ = [
+    "BoardError",
+    "BoardEvaluation",
+    "BoardInfo",
+    "BoardTraining",
+    "BoardWatch",
+    "status_name",
+]
 
 
 def status_name(status: int) -> str:
@@ -77,12 +84,21 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class BoardTraining:
-    """Answer to TRAIN: samples learnt, and the first, mean and last loss before each step."""
+    """Answer to TRAIN.
+
+    Args:
+        learnt: samples learnt.
+        loss_first: loss of the first of them, before its step.
+        loss_mean: mean of the losses.
+        loss_last: loss of the last.
+        unlabelled: samples without a target, which were predicted only.
+    """
 
     learnt: int
     loss_first: float
     loss_mean: float
     loss_last: float
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,3 +111,28 @@ class BoardEvaluation:
     loss_mean: float
     correct: int
     samples: int
+
+
+@dataclass(frozen=True)
+class BoardWatch:
+    """Answer to WATCH.
+
+    Args:
+        samples: samples seen.
+        learnt: those that were learnt, while the losses had drifted.
+        unlabelled: those without a target, which were predicted only.
+        drifts: drifts that began.
+        drifting: whether the losses have drifted now.
+        score: standard deviations that the last loss was above the mean before it.
+        loss_mean: mean loss; NaN without a labelled sample.
+        loss_last: loss of the last labelled sample.
+    """
+
+    samples: int
+    learnt: int
+    unlabelled: int
+    drifts: int
+    drifting: bool
+    score: float
+    loss_mean: float
+    loss_last: float

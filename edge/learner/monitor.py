@@ -10,7 +10,6 @@ D. M. Hawkins, "Self-starting CUSUM charts for location and scale", The Statisti
 
 import ctypes
 from ctypes import Structure, c_float, c_uint32
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -18,53 +17,25 @@ import numpy as np
 from edge.errors import UsageError
 from edge.learner.native import library
 from edge.learner.reference_statistics import RunningStatistics
+from edge.stepping import Watching
 
-__all__ = ["DriftMonitor", "MonitorOptions", "NativeMonitor", "ReferenceMonitor"]
+__all__ = ["DriftMonitor", "NativeMonitor", "ReferenceMonitor"]
 
 F = np.float32
 CUT, LIMIT = F(4), F(1e18)
 
 
-@dataclass(frozen=True)
-class MonitorOptions:
-    """When a rise of the loss is a drift.
-
-    Args:
-        warm_up: losses seen before it judges, at least 2.
-        allowance: a rise that is no drift, in standard deviations of the loss.
-        threshold: summed rise beyond the allowance that is one, in standard deviations.
-
-    Raises:
-        UsageError: a value is out of range or not finite.
-    """
-
-    warm_up: int = 100
-    allowance: float = 0.5
-    threshold: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Refuse what the C monitor refuses."""
-        with np.errstate(over="ignore"):
-            allowance, threshold = F(self.allowance), F(self.threshold)
-        if not 2 <= self.warm_up < 2**32:
-            raise UsageError(f"warm_up is {self.warm_up}, 2 to 4294967295 losses are allowed.")
-        if not 0 <= allowance < np.inf:
-            raise UsageError(f"allowance is {self.allowance}, a finite number from 0 is needed.")
-        if not 0 < threshold < np.inf:
-            raise UsageError(f"threshold is {self.threshold}, a finite number above 0 is needed.")
-
-
 class ReferenceMonitor:
     """The twin of `src/tl_monitor.c`, operation by operation in float32.
 
-    >>> monitor = ReferenceMonitor(MonitorOptions(warm_up=4, threshold=5))
+    >>> monitor = ReferenceMonitor(Watching(warm_up=4, threshold=5))
     >>> [monitor.update(loss) for loss in (1, 2, 1, 2, 1, 9, 9)]
     [False, False, False, False, False, False, True]
     """
 
-    def __init__(self, options: MonitorOptions | None = None) -> None:
+    def __init__(self, options: Watching | None = None) -> None:
         """Start with no loss."""
-        self.options = options or MonitorOptions()
+        self.options = options or Watching()
         self._seen = RunningStatistics(1)
         self._excess, self._drift = F(0), False
 
@@ -119,9 +90,9 @@ class _CMonitor(Structure):
 class NativeMonitor:
     """The C monitor; attributes and methods are those of `ReferenceMonitor`."""
 
-    def __init__(self, options: MonitorOptions | None = None) -> None:
+    def __init__(self, options: Watching | None = None) -> None:
         """Start with no loss."""
-        self.options = options or MonitorOptions()
+        self.options = options or Watching()
         lib = library()
         if lib is None:
             raise UsageError("there is no C build of the learner.", hint="a C compiler")

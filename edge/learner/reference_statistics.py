@@ -57,17 +57,19 @@ class RunningStatistics:
         deviation = np.sqrt(self.m2[0] / F(self.count))
         varies = deviation > LEAST_DEVIATION
         with np.errstate(over="ignore"):
-            return np.divide(centred, deviation, out=centred.copy(), where=varies)
+            np.divide(centred, deviation, out=centred, where=varies)
+        return centred
 
     def _centred(self, x: Float32) -> Float32:
         return np.asarray((x - self.mean[0]) - self.mean[1], F)
 
 
 def _added(pair: Float32, term: Float32) -> Float32:
-    high, low = pair
+    high: Float32 = pair[0]
+    low: Float32 = pair[1]
     total = high + term
     kept = total - high
     lost = (high - (total - kept)) + (term - kept)
     lost = lost + low
     leading = total + lost
-    return np.stack([leading, lost - (leading - total)]).astype(F)
+    return np.stack([leading, lost - (leading - total)])

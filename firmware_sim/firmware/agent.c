@@ -124,6 +124,10 @@ static int32_t carry_out(agent *a, uint32_t op, const cb_item *request, cb_write
         return op_rollback(a, request, reply);
     case OP_RESET_LEARNER:
         return op_reset_learner(a, request, reply);
+    case OP_ADD_CLASS:
+        return op_add_class(a, request, reply);
+    case OP_WATCH:
+        return op_watch(a, request, reply);
     default:
         return LINK_E_OP;
     }

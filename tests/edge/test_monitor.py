@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from edge.errors import UsageError
 from edge.learner.monitor import (
     DriftMonitor,
-    MonitorOptions,
     NativeMonitor,
     ReferenceMonitor,
 )
 from edge.learner.native import library
+from edge.stepping import Watching
 
 needs_c = pytest.mark.skipif(library() is None, reason="no C compiler")
 losses = st.floats(width=32)
@@ -41,7 +41,7 @@ def alarms(monitor: DriftMonitor, stream: Iterable[float]) -> list[int]:
 def test_twin_and_c_have_the_same_bits(
     stream: list[float], warm_up: int, allowance: float, threshold: float
 ) -> None:
-    options = MonitorOptions(warm_up, allowance, threshold)
+    options = Watching(warm_up=warm_up, allowance=allowance, threshold=threshold)
     native, twin = NativeMonitor(options), ReferenceMonitor(options)
     for loss in stream:
         assert native.update(loss) == twin.update(loss)
@@ -118,9 +118,10 @@ def test_what_is_not_finite_is_not_counted() -> None:
         ({"allowance": float("nan")}, "allowance is nan"),
         ({"threshold": 0.0}, "threshold is 0.0"),
         ({"threshold": float("inf")}, "threshold is inf"),
+        ({"most": 0}, "most is 0"),
         ({"threshold": 1e39}, "threshold is 1e\\+39"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, float], text: str) -> None:
     with pytest.raises(UsageError, match=text):
-        MonitorOptions(**options)  # type: ignore[arg-type]
+        Watching(**options)  # type: ignore[arg-type]

@@ -213,6 +213,19 @@ bool tl_has_fma(void);
 void tl_standardiser_update(tl_standardiser *s, const float *x);
 void tl_standardiser_apply(const tl_standardiser *s, const float *x, float *out);
 
+/* --- classes added at run time ---
+ * A softmax model may hold spare classes: biases of its last layer with weights at or below
+ * TL_SPARE_BIAS, so that their probability is about 0. Such a class is put into use with weights
+ * 0 and the mean of the biases in use, summed in index order (0 if there are none). */
+#define TL_SPARE_BIAS (-30.0f)
+
+/* Put a class into use; nothing happens if it is. TL_E_ARGUMENT: no such class, or not a softmax
+ * model; TL_E_FROZEN: its layer is not trained. */
+tl_status tl_learner_add_class(tl_learner *learner, uint32_t class_index);
+
+/* The first spare class, or n_out if there is none. */
+uint32_t tl_learner_spare_class(const tl_learner *learner);
+
 /* --- drift monitor ---
  * The test of Page and Hinkley on a stream of losses or reconstruction errors (E. S. Page,
  * Biometrika 41 (1954) 100-115), each counted in standard deviations from the mean of those before

@@ -10,7 +10,6 @@ __all__ = [
     "BoardEvaluation",
     "BoardInfo",
     "BoardTraining",
-    "BoardWatch",
     "status_name",
 ]
 
@@ -111,28 +110,3 @@ class BoardEvaluation:
     loss_mean: float
     correct: int
     samples: int
-
-
-@dataclass(frozen=True)
-class BoardWatch:
-    """Answer to WATCH.
-
-    Args:
-        samples: samples seen.
-        learnt: those that were learnt, while the losses had drifted.
-        unlabelled: those without a target, which were predicted only.
-        drifts: drifts that began.
-        drifting: whether the losses have drifted now.
-        score: standard deviations that the last loss was above the mean before it.
-        loss_mean: mean loss; NaN without a labelled sample.
-        loss_last: loss of the last labelled sample.
-    """
-
-    samples: int
-    learnt: int
-    unlabelled: int
-    drifts: int
-    drifting: bool
-    score: float
-    loss_mean: float
-    loss_last: float

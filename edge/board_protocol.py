@@ -15,12 +15,12 @@ from edge.board_answers import (
     BoardEvaluation,
     BoardInfo,
     BoardTraining,
-    BoardWatch,
 )
+from edge.board_learning import BoardLearning, layout_fields
 from edge.board_link import BoardLink, Reply
 from edge.board_words import MAX_CHUNK, Key, Op, Status, Target
 from edge.ports import SerialPort
-from edge.stepping import Steps, Watching
+from edge.stepping import Steps
 
 __all__ = [
     "BoardClient",
@@ -28,7 +28,6 @@ __all__ = [
     "BoardEvaluation",
     "BoardInfo",
     "BoardTraining",
-    "BoardWatch",
     "Key",
     "Op",
     "Status",
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 
-class BoardClient:
+class BoardClient(BoardLearning):
     """The host end of the link to one board; one request at a time.
 
     Args:
@@ -134,118 +133,12 @@ class BoardClient:
                 then stand in, unless nothing was written yet.
         """
         data = np.asarray(vector, dtype="<f4").tobytes()
-        layout = _layout(train_layers, standardise, steps or Steps())
+        layout = layout_fields(train_layers, standardise, steps or Steps())
         self._send(Target.PARAMETERS, data, hashlib.sha256(data).digest(), layout)
 
     def get_parameters(self) -> NDArray[np.float32]:
         """Read the weights in RAM: float32 [n], the trained layers in order."""
         return self._read(Target.PARAMETERS, 4 * self.hello().parameters)
-
-    def train(
-        self,
-        samples: int,
-        *,
-        rate: float,
-        epochs: int = 1,
-        train_layers: int = 0,
-        standardise: bool = False,
-        **steps: Any,
-    ) -> BoardTraining:
-        """Learn from the board's own sensor, one SGD step a sample, starting at rest.
-
-        A sample whose target is NaN is predicted only. A spare class is put into use by its first
-        sample.
-
-        Args:
-            samples: samples in an epoch.
-            rate: learning rate; taken as float32.
-            epochs: passes; the sensor is rewound before each but the first.
-            train_layers: how many layers from the end are trained; 0: all.
-            standardise: whether inputs are standardised with running statistics.
-            steps: fields of `edge.stepping.Steps`: momentum, decay, clip, arithmetic, schedule,
-                reconstruct.
-
-        Raises:
-            BoardError: it does not fit (ARENA), the sensor ran dry or no sample had a label
-                (SENSOR), a value is not finite, the layout differs from that of changed weights
-                (LAYOUT), or the core has no such arithmetic (ARGUMENT).
-        """
-        how = Steps(**steps)
-        fields = {
-            Key.SAMPLES: samples,
-            Key.EPOCHS: epochs,
-            Key.RATE: float(np.float32(rate)),
-            **_layout(train_layers, standardise, how),
-        }
-        if how.words().strip(b"\0"):
-            fields[Key.DATA] = how.words()
-        r = self._work(Op.TRAIN, fields)
-        return BoardTraining(
-            learnt=r[Key.LEARNT],
-            loss_first=r[Key.LOSS_FIRST],
-            loss_mean=r[Key.LOSS_MEAN],
-            loss_last=r[Key.LOSS_LAST],
-            unlabelled=r.get(Key.UNLABELLED, 0),
-        )
-
-    def watch(
-        self,
-        samples: int,
-        *,
-        rate: float,
-        watching: Watching | None = None,
-        train_layers: int = 0,
-        standardise: bool = False,
-        **steps: Any,
-    ) -> BoardWatch:
-        """Infer on the board's own sensor, and learn only while the losses have drifted.
-
-        The monitor goes on where the last call left it, unless its options or the layout change.
-
-        Args:
-            samples: samples to look at.
-            rate: learning rate, of the first step after a drift.
-            watching: when a rise of the losses is a drift, and how long it is learnt from.
-            train_layers: as for `train`.
-            standardise: as for `train`.
-            steps: as for `train`; a schedule is over the most steps of one drift.
-
-        Raises:
-            BoardError: as for `train`.
-        """
-        how, when = Steps(**steps), watching or Watching()
-        fields = {
-            Key.SAMPLES: samples,
-            Key.RATE: float(np.float32(rate)),
-            **_layout(train_layers, standardise, how),
-            Key.DATA: how.words() + when.words(),
-        }
-        r = self._work(Op.WATCH, fields)
-        return BoardWatch(
-            samples=r[Key.SAMPLES],
-            learnt=r[Key.LEARNT],
-            unlabelled=r[Key.UNLABELLED],
-            drifts=r[Key.DRIFTS],
-            drifting=bool(r[Key.DRIFTING]),
-            score=r[Key.SCORE],
-            loss_mean=r[Key.LOSS_MEAN],
-            loss_last=r[Key.LOSS_LAST],
-        )
-
-    def add_class(self, index: int | None = None) -> int:
-        """Put a spare class of a softmax model into use, without a new artefact.
-
-        Args:
-            index: which one; None: the first that is spare.
-
-        Returns:
-            Its index.
-
-        Raises:
-            BoardError: there is no spare class (ARGUMENT), or its layer is not trained (FROZEN).
-        """
-        fields: dict[int, Any] = {} if index is None else {Key.LENGTH: index}
-        return int(self._ask(Op.ADD_CLASS, fields)[Key.CLASS])
 
     def evaluate(self, samples: int) -> BoardEvaluation:
         """Measure the loss on samples of the board's sensor, without learning."""
@@ -280,7 +173,7 @@ class BoardClient:
         """
         fields: dict[int, Any] = {}
         if (train_layers, standardise, steps) != (None, None, None):
-            fields = _layout(train_layers or 0, bool(standardise), steps or Steps())
+            fields = layout_fields(train_layers or 0, bool(standardise), steps or Steps())
         self._ask(Op.RESET_LEARNER, fields)
 
     def _predict_one(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -318,7 +211,3 @@ class BoardClient:
 
     def _work(self, op: Op, fields: dict[Any, Any]) -> Reply:
         return self._link.ask(op, fields, self._work_timeout)
-
-
-def _layout(train_layers: int, standardise: bool, steps: Steps) -> dict[int, Any]:
-    return {Key.TRAIN_LAYERS: train_layers, Key.FLAGS: steps.flags(standardise=standardise)}

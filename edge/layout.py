@@ -22,12 +22,14 @@ class Layout:
         train_layers: how many layers from the end are trained; 0: all.
         standardise: whether inputs are standardised.
         frozen: digest of the weights that are not trained.
+        flags: bits of the learner's layout; see `Steps.flags`.
     """
 
     spec: str
     train_layers: int
     standardise: bool
     frozen: str
+    flags: int
 
 
 def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float32]]:
@@ -48,4 +50,5 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
     trained = spec.layers[-chosen:] if chosen else spec.layers
     n = sum((layer.n_in + 1) * layer.n_out for layer in trained)
     frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes()).hexdigest()
-    return Layout(spec.digest(), chosen, plan.standardise, frozen), parameters[-n:]
+    flags = plan.steps.flags(standardise=plan.standardise)
+    return Layout(spec.digest(), chosen, plan.standardise, frozen, flags), parameters[-n:]

@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,17 @@ class Steps:
             | _MOMENTUM * self.smooths
             | _RECONSTRUCT * self.reconstruct
         )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a learner is made with."""
+        return {
+            "fma": self.arithmetic == "fma",
+            "momentum": self.momentum,
+            "decay": self.decay,
+            "clip": self.clip,
+            "reconstruct": self.reconstruct,
+        }
 
     def words(self) -> bytes:
         """Momentum, decay, clip and schedule as the serial link takes them."""

@@ -18,23 +18,24 @@ static uint32_t outbox_bytes; /* of the last reply, kept to send again; 0: none 
 static uint32_t last_op, last_seq;
 
 /* Not inlined: keeps its tl_model out of other frames. */
-__attribute__((noinline)) int32_t agent_open(agent *a, int32_t slot)
+__attribute__((noinline)) int32_t agent_check(agent *a, const uint8_t *file, uint32_t size)
+{
+    tl_model candidate;
+    int32_t status = tl_model_open(&candidate, file, size, 0, 0);
+    return status == TL_OK ? learner_can_run(a, &candidate) : status;
+}
+
+int32_t agent_open(agent *a, int32_t slot)
 {
     slot_file file;
-    tl_model model;
     if (!slot_verify(slot, &file)) {
         return LINK_E_EMPTY;
     }
-    int32_t status = tl_model_open(&model, file.data, file.size);
-    if (status == TL_OK) {
-        status = learner_fits(a, &model, 0, TL_INFER_ONLY);
-    }
+    int32_t status = agent_check(a, file.data, file.size);
     if (status == 0) {
-        a->file = file;
-        a->model = model;
         a->slot = slot;
         a->incoming.open = false;
-        status = learner_start(a);
+        status = learner_open(a, &file);
     }
     return status;
 }
@@ -66,7 +67,7 @@ int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply)
 __attribute__((noinline)) static void put_model(const agent *a, cb_writer *reply)
 {
     tl_sizes sizes;
-    bool frozen = tl_model_sizes(&a->model, a->train_layers, a->flags & TL_STANDARDISE, &sizes) != TL_OK;
+    bool frozen = tl_model_sizes(&a->model, a->train_layers, a->flags, &sizes) != TL_OK;
     bool can_train = !frozen && (a->flags & TL_INFER_ONLY) == 0;
     cb_put_bytes(reply, KEY_ACTIVE, a->file.digest, SHA256_BYTES);
     cb_put_uint(reply, KEY_N_IN, a->model.n_in);

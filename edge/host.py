@@ -19,7 +19,7 @@ from edge.messages import Plan
 from edge.ports import Sensor
 from edge.practice import Practice, Watcher
 from edge.profile import LINUX, DeviceProfile
-from edge.stepping import Watching
+from edge.stepping import Steps, Watching
 from edge.store import ArtefactStore
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult, WatchResult
@@ -72,6 +72,7 @@ class HostWorker:
         self._layout: Layout | None = None
         self._watcher: Watcher | None = None
         self._artefact: bytes | None = None
+        self._steps = Steps()
         self._learner: OnlineLearner | None = None
         self._cross_entropy = False
         self._running: str | None = None
@@ -154,16 +155,11 @@ class HostWorker:
         return self._ready().predict_many(x)
 
     def evaluate(self, samples: int) -> Outcome:
-        """Mean loss, right answers (0 for regression) and count on own samples."""
-        learner, correct = self._ready(), 0
-        losses = np.empty(samples, np.float32)
-        for at in range(samples):
-            x, target = self._sample()
-            losses[at] = learner.loss_one(x, target)
-            if self._cross_entropy:
-                correct += int(np.argmax(learner.predict_one(x)) == int(target[0]))
-        mean = float(_sum(losses) / np.float32(samples))
-        return {"loss": mean, "correct": correct, "samples": samples}
+        """Mean loss, right answers (0 for regression) and count on own samples with a label."""
+        practice = Practice(self._ready(), self._cross_entropy, self._steps)
+        losses, correct = practice.evaluate(self._sample() for _ in range(samples))
+        mean = float(_sum(losses) / np.float32(len(losses)))
+        return {"loss": mean, "correct": correct, "samples": len(losses)}
 
     def rollback(self) -> Outcome:
         """Load the artefact before the active one."""
@@ -185,7 +181,7 @@ class HostWorker:
             raise NothingDeployed("no model is on this device yet.", hint="deploy one first")
         learner, held = self._learner, layout_of(Artifact(self._artefact), plan)[0]
         alike = learner is not None and held == self._layout
-        return learner if learner and alike else self._laid_out(self._artefact, plan)
+        return _set(learner, plan) if learner and alike else self._laid_out(self._artefact, plan)
 
     def _laid_out(self, artefact: bytes, plan: Plan) -> OnlineLearner:
         """A learner with the artefact's weights; running statistics stay where the layout does."""
@@ -197,7 +193,7 @@ class HostWorker:
         self._fits("training this model", need.ram_train, self.arena)
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
-            return self._learner
+            return _set(self._learner, plan)
         learner = OnlineLearner(
             artefact,
             train_layers=layout.train_layers,
@@ -205,6 +201,7 @@ class HostWorker:
             **plan.steps.options,
         )
         self._learner, self._layout, self._watcher = learner, layout, None
+        self._steps = plan.steps
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
         return learner
 
@@ -215,7 +212,7 @@ class HostWorker:
         learner = OnlineLearner(artefact, infer_only=True)
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
         self._learner, self._layout, self._watcher = learner, None, None
-        self._artefact = artefact
+        self._artefact, self._steps = artefact, Steps()
         self._running = hashlib.sha256(artefact).hexdigest()
         if not self._kept:
             self._kept = [artefact]
@@ -246,6 +243,11 @@ class HostWorker:
             return self._sensor.next_sample()
         except StopIteration:
             raise TinyfleetError("the sensor has no more samples.") from None
+
+
+def _set(learner: OnlineLearner, plan: Plan) -> OnlineLearner:
+    learner.set_optimiser(plan.momentum, plan.decay, plan.clip)
+    return learner
 
 
 def _sum(values: NDArray[np.float32]) -> np.float32:

@@ -21,7 +21,7 @@ Float32 = NDArray[np.float32]
 NextSample = Callable[[], tuple[Float32, Float32]]
 
 
-class NothingLearnt(TinyfleetError):
+class NoLabel(TinyfleetError):
     """No sample had a label."""
 
 
@@ -50,7 +50,29 @@ class Practice:
         """
         if self.classes and 0 <= target[0] < self.learner.n_out:
             self.learner.add_class(int(target[0]))
-        return self.learner.learn_one(x, target, rate=rate)
+        return self.learner.learn_one(x, self._known(target), rate=rate)
+
+    def loss(self, x: Float32, target: Float32) -> float:
+        """The loss of a sample, without learning from it."""
+        return self.learner.loss_one(x, self._known(target))
+
+    def evaluate(self, samples: Iterable[tuple[Float32, Float32]]) -> tuple[Float32, int]:
+        """Losses of the labelled samples, and how many classes were right.
+
+        Raises:
+            NoLabel: no sample had a label.
+        """
+        losses, correct = [], 0
+        for x, target in samples:
+            if not self.labelled(target):
+                continue
+            losses.append(self.loss(x, target))
+            if self.classes:
+                correct += int(np.argmax(self.learner.predict_one(x)) == int(target[0]))
+        return _some(np.array(losses, np.float32)), correct
+
+    def _known(self, target: Float32) -> Float32:
+        return target[:0] if self.steps.reconstruct else target
 
     def train(self, samples: Iterable[tuple[Float32, Float32]], rates: Float32) -> Float32:
         """Start at rest and take as many samples as there are rates.
@@ -59,7 +81,7 @@ class Practice:
             The losses of the labelled ones, each before its step; the others are predicted.
 
         Raises:
-            NothingLearnt: no sample had a label.
+            NoLabel: no sample had a label.
         """
         self.learner.come_to_rest()
         losses, count = np.empty(len(rates), np.float32), 0
@@ -69,9 +91,7 @@ class Practice:
                 continue
             losses[count] = self.learn(x, target, float(rate))
             count += 1
-        if not count:
-            raise NothingLearnt("no sample had a label.", hint="targets that are not NaN")
-        return losses[:count]
+        return _some(losses[:count])
 
 
 class Watcher:
@@ -122,7 +142,7 @@ class Watcher:
         )
 
     def _loss(self, x: Float32, target: Float32) -> float:
-        return self.practice.learner.loss_one(x, target)
+        return self.practice.loss(x, target)
 
     def _learn(self, x: Float32, target: Float32) -> float:
         most = np.float32(self.watching.most)
@@ -144,3 +164,9 @@ class Watcher:
         elif not now:
             self._left = 0
         return now and not before
+
+
+def _some(losses: Float32) -> Float32:
+    if not losses.size:
+        raise NoLabel("no sample had a label.", hint="targets that are not NaN")
+    return losses

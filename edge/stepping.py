@@ -72,7 +72,7 @@ class Steps:
     def options(self) -> dict[str, Any]:
         """What a learner is made with."""
         return {
-            "fma": self.arithmetic == "fma",
+            "arithmetic": self.arithmetic,
             "momentum": self.momentum,
             "decay": self.decay,
             "clip": self.clip,

@@ -92,6 +92,9 @@ int32_t learner_ready(const agent *a);
 /* Ask the sensor for a sample: into x and target. */
 int32_t take_sample(agent *a);
 
+/* Whether its target is known: NaN says that nobody knows it. */
+bool labelled(const agent *a);
+
 /* Check that a file could run on this board. */
 int32_t agent_check(agent *a, const uint8_t *file, uint32_t size);
 

@@ -154,6 +154,11 @@ int32_t take_sample(agent *a)
     return sensor_next(request, (uint8_t *)a->x, 4u * (a->model.n_in + a->sizes.target));
 }
 
+bool labelled(const agent *a)
+{
+    return (a->flags & TL_RECONSTRUCT) != 0 || a->target[0] == a->target[0];
+}
+
 void tally_add(tally *t, float loss)
 {
     if (t->count == 0) {
@@ -195,6 +200,9 @@ static int32_t evaluate_one(agent *a, tally *t, uint32_t *correct)
     float loss = 0.0f;
     bool frozen = a->learner.n_parameters == 0;
     int32_t status = take_sample(a);
+    if (status == 0 && !labelled(a)) {
+        return 0;
+    }
     if (status == 0 && !frozen) {
         status = tl_learner_loss(&a->learner, a->x, a->target, &loss);
     }
@@ -226,6 +234,9 @@ int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply)
     }
     for (uint32_t i = 0; i < samples && status == 0; i++) {
         status = evaluate_one(a, &t, &correct);
+    }
+    if (status == 0 && t.count == 0) {
+        status = LINK_E_SENSOR;
     }
     if (status == 0) {
         cb_put_float(reply, KEY_LOSS_MEAN, t.sum / (float)t.count);

@@ -81,12 +81,6 @@ static float rate_at(const stepping *s, uint32_t i)
     return s->linear ? s->rate * ((float)(s->samples - i) / (float)s->samples) : s->rate;
 }
 
-/* A target that is NaN says that nobody knows it. */
-static bool labelled(const agent *a)
-{
-    return (a->flags & TL_RECONSTRUCT) != 0 || a->target[0] == a->target[0];
-}
-
 /* One step on the sample taken; a class that is seen for the first time is put into use. */
 static int32_t learn(agent *a, float rate, float *loss)
 {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.board import BoardWorker
 from edge.board_protocol import BoardClient, BoardError, Key, Op, Status
+from edge.errors import TinyfleetError
 from edge.host import HostWorker
 from edge.messages import Plan
 from edge.sources import Replay
@@ -37,18 +38,12 @@ def bits(values: Any) -> bytes:
 
 def on_both(job: Any, board: str, *plans: Plan) -> tuple[list[Any], list[Any]]:
     """What a host and a board give for the same plans on the same stream, one after the other."""
-    host = HostWorker(job.sensor())
-    ours = []
-    for plan in plans:
-        host._sensor.rewind()
-        ours.append(host.train(job.artefact, plan))
-    with SimulatedDevice(board, device_id="d", sensor=job.sensor()) as device:
+    host = HostWorker(Replay(job.x, job.targets))
+    ours = [host.train(job.artefact, plan) for plan in plans]
+    sensor = Replay(job.x, job.targets)
+    with SimulatedDevice(board, device_id="d", sensor=sensor) as device:
         worker = BoardWorker(device.port)
-        theirs = []
-        for plan in plans:
-            device.sensor.rewind() if hasattr(device, "sensor") else None
-            theirs.append(worker.train(job.artefact, plan))
-    return ours, theirs
+        return ours, [worker.train(job.artefact, plan) for plan in plans]
 
 
 def check_same(ours: list[Any], theirs: list[Any]) -> None:
@@ -86,7 +81,20 @@ def test_fused_arithmetic_is_refused_where_there_is_none(digits: Any) -> None:
         with pytest.raises(BoardError) as refused:
             worker.train(digits.artefact, replace(PLAN, arithmetic="fma"))
         assert refused.value.status == Status.ARGUMENT
+        assert worker.predict(digits.x[:1]).shape == (1, 10)
         assert worker.train(digits.artefact, PLAN).samples == 12
+
+
+def test_rounds_with_other_steps_follow_each_other(digits: Any) -> None:
+    plans = [
+        replace(PLAN, momentum=0.9, standardise=True),
+        replace(PLAN, momentum=0.5, decay=0.1, standardise=True, schedule="linear"),
+        PLAN,
+        replace(PLAN, clip=0.1, samples=5),
+    ]
+    ours, theirs = on_both(digits, "nano33ble", *plans)
+    check_same(ours, theirs)
+    assert len({bits(found.delta) for found in ours}) == len(plans)
 
 
 def test_a_round_starts_at_rest(digits: Any) -> None:
@@ -102,11 +110,19 @@ def test_a_round_starts_at_rest(digits: Any) -> None:
 
 def test_what_has_no_label_is_inferred_only(digits: Any) -> None:
     some = digits.targets.copy()
-    some[[0, 3, 4, 11]] = np.nan
+    some[[1, 3, 4, 11]] = np.nan
     job = replace(digits, targets=some)
     ours, theirs = on_both(job, "nano33ble", replace(PLAN, momentum=0.5))
     check_same(ours, theirs)
     assert (ours[0].samples, ours[0].meters["unlabelled"]) == (8, 4)
+    host = HostWorker(job.sensor())
+    host.deploy(job.artefact)
+    host.train(job.artefact, replace(PLAN, samples=1, rate=0.0))
+    with SimulatedDevice("nano33ble", device_id="d", sensor=job.sensor()) as device:
+        worker = BoardWorker(device.port)
+        worker.deploy(job.artefact)
+        worker.train(job.artefact, replace(PLAN, samples=1, rate=0.0))
+        assert worker.evaluate(11) == host.evaluate(11)
     known = ~np.isnan(some[:, 0])
     only = replace(digits, x=digits.x[known], targets=some[known])
     labelled = on_both(only, "nano33ble", replace(PLAN, momentum=0.5, samples=8))[0]
@@ -115,10 +131,16 @@ def test_what_has_no_label_is_inferred_only(digits: Any) -> None:
 
 def test_a_stream_without_any_label_teaches_nothing(sine: Any) -> None:
     job = replace(sine, targets=np.full_like(sine.targets, np.nan))
-    with SimulatedDevice("nano33ble", device_id="d", sensor=job.sensor()) as device:
-        with pytest.raises(BoardError) as refused:
-            BoardWorker(device.port).train(job.artefact, PLAN)
-        assert refused.value.status == Status.SENSOR
+    host = HostWorker(job.sensor())
+    with pytest.raises(TinyfleetError, match="no sample had a label"):
+        host.train(job.artefact, PLAN)
+    sensor = Replay(job.x, job.targets)
+    with SimulatedDevice("nano33ble", device_id="d", sensor=sensor) as device:
+        worker = BoardWorker(device.port)
+        for work in (lambda: worker.train(job.artefact, PLAN), lambda: worker.evaluate(4)):
+            with pytest.raises(BoardError) as refused:
+                work()
+            assert refused.value.status == Status.SENSOR
         assert np.array_equal(BoardClient(device.port).get_parameters(), sine.spec.initial(1))
 
 

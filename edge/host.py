@@ -190,7 +190,8 @@ class HostWorker:
         need = requirement(
             artifact, train_layers=layout.train_layers, standardise=layout.standardise
         )
-        self._fits("training this model", need.ram_train, self.arena)
+        velocity = 4 * need.parameters if plan.steps.smooths else 0
+        self._fits("training this model", need.ram_train + velocity, self.arena)
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
             return _set(self._learner, plan)

@@ -46,7 +46,7 @@ class NonFinite(LearnerError):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model needs: counts of float32 (parameters, target, features), bytes (arenas), and MACs."""
+    """What a model needs: counts of float32 (parameters, target, features), bytes, and MACs."""
 
     parameters: int
     target: int

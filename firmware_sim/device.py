@@ -61,7 +61,7 @@ class SimulatedDevice:
         self._setup = Setup(
             core=self.profile.core.removeprefix("cortex-"),
             memory=memory,
-            image=load_image(image or image_path(self.profile.core)),
+            image=load_image(image or image_path(self.profile.core), memory.layout.image),
             info=memory.info_page(device_id),
             slots=erased_slots(memory),
             sensor=SensorLine(sensor),

@@ -4,7 +4,7 @@ import mmap
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware_sim.memory import PAGE, RAM_BASE, STACK_BYTES, STACK_PAINT, MemoryMap
+from firmware_sim.memory import PAGE, STACK_BYTES, STACK_PAINT, MemoryMap
 from firmware_sim.sensor import SensorLine
 
 __all__ = ["Fault", "Machine", "Setup", "erased_slots", "painted_depth"]
@@ -36,9 +36,9 @@ class Setup:
     """What a machine is built from.
 
     Args:
-        core: `m0`, `m3`, `m4f` or `m7`.
+        core: a name of `firmware_sim.cores.CORES`.
         memory: the board's memory map.
-        image: firmware, from address 0.
+        image: firmware, from where the core's flash lies.
         info: the info page.
         slots: both flash slots; survives power cuts.
         sensor: the other end of the sensor line.
@@ -95,8 +95,5 @@ def painted_depth(stack: bytes) -> int:
         untouched += 4
     return len(stack) - untouched
 
-
-STACK = (RAM_BASE, STACK_BYTES)
-"""Address and bytes of the stack."""
 
 assert STACK_BYTES < PAGE

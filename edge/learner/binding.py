@@ -15,9 +15,23 @@ from edge.learner.common import (
     as_floats,
     as_targets,
     as_vector,
+    check_arithmetic,
+    check_optimiser,
     raise_for,
 )
-from edge.learner.native import INFER_ONLY, STANDARDISE, CLearner, CModel, CSizes, library
+from edge.learner.native import (
+    FMA,
+    INFER_ONLY,
+    MAX_LAYERS,
+    MOMENTUM,
+    RECONSTRUCT,
+    STANDARDISE,
+    CLayer,
+    CLearner,
+    CModel,
+    CSizes,
+    library,
+)
 
 __all__ = ["NativeLearner"]
 
@@ -30,11 +44,16 @@ class NativeLearner:
         train_layers: train the last so many layers; 0 trains all.
         standardise: standardise inputs with running statistics that learning updates.
         infer_only: predict only; needed for int8 models.
+        arithmetic: `mul_add` (two roundings a step of a sum), or `fma` (one).
+        momentum: 0 <= momentum < 1, of the velocity (Polyak 1964).
+        decay: L2 weight decay, 0 or more; biases do not decay.
+        clip: largest norm of a layer's gradient; 0 does not clip.
+        reconstruct: an autoencoder: the target of the tail is its own input.
 
     Raises:
         ArtifactError: the file is broken or holds something unsupported.
         LearnerError: the model has nothing to train.
-        UsageError: `train_layers` is out of range.
+        UsageError: `train_layers` or an option is out of range, or the CPU has no fma.
     """
 
     backend = "c"
@@ -46,26 +65,41 @@ class NativeLearner:
         train_layers: int = 0,
         standardise: bool = False,
         infer_only: bool = False,
+        arithmetic: str = "mul_add",
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        clip: float = 0.0,
+        reconstruct: bool = False,
     ) -> None:
         lib = library()
         if lib is None:
             raise LearnerError("there is no C build of the learner.", hint="a C compiler")
         self._lib = lib
-        words = np.zeros(-(-len(model) // 4), np.uint32)  # 4-byte aligned, as the learner needs
-        words.view(np.uint8)[: len(model)] = np.frombuffer(model, np.uint8)
-        self._file, self._model, self._learner = words, CModel(), CLearner()
-        raise_for(
-            lib.tl_model_open(self._model, words.ctypes.data, len(model)), self._model.culprit
+        self._file = np.zeros(-(-len(model) // 4), np.uint32)  # aligned, as the learner needs
+        self._file.view(np.uint8)[: len(model)] = np.frombuffer(model, np.uint8)
+        self._model, self._learner = CModel(), CLearner()
+        self._layers = (CLayer * MAX_LAYERS)()
+        status = lib.tl_model_open(
+            self._model, self._file.ctypes.data, len(model), self._layers, MAX_LAYERS
         )
-        if not 0 <= train_layers <= self._model.n_layers:
+        raise_for(status, self._model.culprit)
+        if not 0 <= train_layers <= self._model.n_trainable:
             raise UsageError(
-                f"train_layers is {train_layers}, the model has {self._model.n_layers} layers."
+                f"train_layers is {train_layers}, the model has {self._model.n_trainable} "
+                "layers that can be trained."
             )
-        flags = STANDARDISE * standardise | INFER_ONLY * infer_only
+        flags = STANDARDISE * standardise | INFER_ONLY * infer_only | RECONSTRUCT * reconstruct
+        flags |= FMA * check_arithmetic(arithmetic, bool(lib.tl_has_fma()))
+        flags |= MOMENTUM * check_optimiser(momentum, decay, clip)
         sizes = CSizes()
         raise_for(lib.tl_model_sizes(self._model, train_layers, flags, sizes))
         self.sizes = Sizes(
-            sizes.parameters, sizes.target, sizes.arena_infer, sizes.arena_train, sizes.macs
+            sizes.parameters,
+            sizes.target,
+            sizes.features,
+            sizes.arena_infer,
+            sizes.arena_train,
+            sizes.macs,
         )
         needed = sizes.arena_infer if infer_only else sizes.arena_train
         self._arena = np.zeros(max(needed // 4, 1), np.float32)
@@ -74,23 +108,26 @@ class NativeLearner:
                 self._learner, self._model, train_layers, flags, self._arena.ctypes.data, needed
             )
         )
+        self._learner.momentum, self._learner.decay, self._learner.clip = momentum, decay, clip
         self.n_in, self.n_out = int(self._model.n_in), int(self._model.n_out)
-        count = int(self._learner.n_parameters)
-        self._parameters = self._arena[:count]
-        features = self.n_in if standardise else 0
-        self._statistics = self._arena[count : count + 2 * features]
+        self._count = int(self._learner.n_parameters)
+        velocity = self._count if flags & MOMENTUM else 0
+        kept = velocity + (4 * int(sizes.features) if standardise else 0)
+        self._kept = self._arena[self._count : self._count + kept]
 
     @property
     def parameters(self) -> Float32:
         """Copy of the trained parameters: float32 [sizes.parameters], see `ModelSpec`."""
-        return self._parameters.copy()
+        values = np.empty(self._count, np.float32)
+        raise_for(self._lib.tl_learner_read(self._learner, 0, self._count, values.ctypes.data))
+        return values
 
     @parameters.setter
     def parameters(self, values: Float32) -> None:
-        vector = as_vector(values, self._parameters.size, "parameters")
+        vector = as_vector(values, self._count, "parameters")
         if not np.isfinite(vector).all():
             raise NonFinite("parameters with NaN or infinity came; the old ones are kept.")
-        self._parameters[:] = vector
+        raise_for(self._lib.tl_learner_write(self._learner, 0, self._count, vector.ctypes.data))
 
     def predict_one(self, x: Any) -> Float32:
         """Outputs for one input: float32 [n_in] to float32 [n_out]."""
@@ -180,16 +217,16 @@ class NativeLearner:
         return losses
 
     def state(self) -> dict[str, Any]:
-        """What a restart needs: parameters and running statistics (mean, squares, count)."""
+        """What a restart needs: parameters; velocity and running statistics; samples seen."""
         return {
             "parameters": self.parameters,
-            "statistics": self._statistics.copy(),
+            "statistics": self._kept.copy(),
             "count": int(self._learner.standardiser.count),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take a state that `state` gave, of the same architecture and options."""
-        statistics = as_vector(state["statistics"], self._statistics.size, "statistics")
+        statistics = as_vector(state["statistics"], self._kept.size, "statistics")
         self.parameters = state["parameters"]
-        self._statistics[:] = statistics
+        self._kept[:] = statistics
         self._learner.standardiser.count = int(state["count"])

@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["library_path"]
 
 FOLDER = Path(__file__).parent
-FLAGS = ["-std=c99", "-O2", "-ffp-contract=off", "-fPIC", "-shared"]
+FLAGS = ["-std=c99", "-O3", "-ffp-contract=off", "-fPIC", "-shared"]
 
 
 @cache

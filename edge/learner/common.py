@@ -15,6 +15,8 @@ __all__ = [
     "as_floats",
     "as_targets",
     "as_vector",
+    "check_arithmetic",
+    "check_optimiser",
     "raise_for",
 ]
 
@@ -27,8 +29,8 @@ MEANINGS = {
     TRUNCATED: "the file ends before what it points at",
     FORMAT: "this is not a .tflite file, or it is broken",
     TYPE: "a tensor is neither float32, int8 nor int32 as its place needs",
-    SHAPE: "the operators do not form a chain of dense layers whose shapes agree",
-    LIMIT: "more than 8 layers, or one wider than 4096",
+    SHAPE: "the operators do not form a chain of layers whose shapes agree",
+    LIMIT: "more than 256 operators, or a tensor or layer that is too large",
     ARENA: "the arena is too small",
 }
 
@@ -43,13 +45,41 @@ class NonFinite(LearnerError):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model needs: counts of float32 (parameters, target), bytes (arenas), and MACs."""
+    """What a model needs: counts of float32 (parameters, target, features), bytes (arenas), and MACs."""
 
     parameters: int
     target: int
+    features: int
     arena_infer: int
     arena_train: int
     macs: int
+
+
+def check_arithmetic(arithmetic: str, has_fma: bool) -> bool:
+    """Whether the contract is fma.
+
+    Raises:
+        UsageError: an unknown one, or fma where there is none.
+    """
+    if arithmetic not in ("mul_add", "fma"):
+        raise UsageError(f"arithmetic {arithmetic!r} came.", hint="mul_add or fma")
+    if arithmetic == "fma" and not has_fma:
+        raise UsageError("this processor has no fused multiply-add.", hint="arithmetic mul_add")
+    return arithmetic == "fma"
+
+
+def check_optimiser(momentum: float, decay: float, clip: float) -> bool:
+    """Whether any of momentum, weight decay and clipping is asked for.
+
+    Raises:
+        UsageError: one is out of range.
+    """
+    if not (0 <= momentum < 1 and 0 <= decay < np.inf and 0 <= clip < np.inf):
+        raise UsageError(
+            f"momentum {momentum}, decay {decay}, clip {clip} came.",
+            hint="0 <= momentum < 1; decay and clip finite, 0 or more",
+        )
+    return momentum > 0 or decay > 0 or clip > 0
 
 
 def raise_for(status: int, culprit: int = 0) -> None:
@@ -59,7 +89,7 @@ def raise_for(status: int, culprit: int = 0) -> None:
     if status == OPERATOR:
         raise ArtifactError(
             f"operator {culprit} (builtin code) or its version is not supported.",
-            hint="a model of FULLY_CONNECTED, RELU, TANH and a last SOFTMAX",
+            hint="see docs/SPEC.md for the operators that the learner knows",
         )
     if status in MEANINGS:
         raise ArtifactError(f"{MEANINGS[status]}.", hint="export the model again")

@@ -1,18 +1,46 @@
 """The C library through ctypes: its structs and functions, as in tinylearn.h."""
 
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int, c_int8, c_int32, c_uint8, c_uint16, c_uint32
+from ctypes import (
+    POINTER,
+    Structure,
+    c_float,
+    c_int,
+    c_int8,
+    c_int32,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+)
 from functools import cache
 from typing import ClassVar
 
 from edge.learner.build import library_path
 
-__all__ = ["INFER_ONLY", "STANDARDISE", "CLearner", "CModel", "CSizes", "library"]
+__all__ = [
+    "FMA",
+    "INFER_ONLY",
+    "MAX_LAYERS",
+    "MOMENTUM",
+    "RECONSTRUCT",
+    "STANDARDISE",
+    "CLayer",
+    "CLearner",
+    "CModel",
+    "CSizes",
+    "library",
+]
 
-STANDARDISE, INFER_ONLY = 1, 2
-MAX_LAYERS = 8
+STANDARDISE, INFER_ONLY, FMA, MOMENTUM, RECONSTRUCT = 1, 2, 4, 8, 16
+MAX_LAYERS = 256
 
 FloatPointer = POINTER(c_float)
+
+
+class CShape(Structure):
+    """`tl_shape`."""
+
+    _fields_: ClassVar = [("h", c_uint16), ("w", c_uint16), ("c", c_uint16)]
 
 
 class CLayer(Structure):
@@ -22,17 +50,16 @@ class CLayer(Structure):
         ("weights", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
         ("scales", ctypes.c_void_p),
-        ("n_in", c_uint16),
-        ("n_out", c_uint16),
-        ("n_scales", c_uint16),
-        ("type", c_uint8),
-        ("activation", c_uint8),
         ("in_scale", c_float),
         ("out_scale", c_float),
-        ("act_scale", c_float),
-        ("in_zero", c_int32),
-        ("out_zero", c_int32),
-        ("act_zero", c_int32),
+        ("input", CShape),
+        ("output", CShape),
+        *((name, c_uint8) for name in ("kind", "type", "activation", "per_channel")),
+        *((name, c_uint8) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w")),
+        *((name, c_uint8) for name in ("dilation_h", "dilation_w", "pad_top", "pad_left")),
+        ("in_zero", c_int8),
+        ("out_zero", c_int8),
+        ("reserved", c_uint16),
     ]
 
 
@@ -41,14 +68,18 @@ class CModel(Structure):
 
     _fields_: ClassVar = [
         ("file", ctypes.c_void_p),
+        ("layers", POINTER(CLayer)),
         ("file_size", c_uint32),
-        ("n_layers", c_uint16),
-        ("n_in", c_uint16),
-        ("n_out", c_uint16),
-        ("type", c_uint8),
-        ("loss", c_uint8),
+        ("n_in", c_uint32),
+        ("n_out", c_uint32),
+        ("arena_infer", c_uint32),
         ("culprit", c_int32),
-        ("layers", CLayer * MAX_LAYERS),
+        ("n_layers", c_uint16),
+        ("n_trainable", c_uint16),
+        ("in_type", c_uint8),
+        ("out_type", c_uint8),
+        ("loss", c_uint8),
+        ("reserved", c_uint8),
     ]
 
 
@@ -58,6 +89,7 @@ class CSizes(Structure):
     _fields_: ClassVar = [
         ("parameters", c_uint32),
         ("target", c_uint32),
+        ("features", c_uint32),
         ("arena_infer", c_uint32),
         ("arena_train", c_uint32),
         ("macs", c_uint32),
@@ -69,7 +101,7 @@ class CStandardiser(Structure):
 
     _fields_: ClassVar = [
         ("count", c_uint32),
-        ("n", c_uint16),
+        ("n", c_uint32),
         ("mean", FloatPointer),
         ("m2", FloatPointer),
     ]
@@ -80,12 +112,19 @@ class CLearner(Structure):
 
     _fields_: ClassVar = [
         ("model", POINTER(CModel)),
-        ("first_trainable", c_uint16),
+        ("first", c_uint16),
         ("flags", c_uint16),
         ("n_parameters", c_uint32),
         ("parameters", FloatPointer),
+        ("velocity", FloatPointer),
+        ("momentum", c_float),
+        ("decay", c_float),
+        ("clip", c_float),
+        ("rescale", POINTER(c_int32)),
         ("standardiser", CStandardiser),
-        ("scratch", FloatPointer),
+        ("features", FloatPointer),
+        ("scratch", ctypes.c_void_p),
+        ("scratch_bytes", c_uint32),
     ]
 
 
@@ -98,11 +137,13 @@ def library() -> ctypes.CDLL | None:
     lib = ctypes.CDLL(str(path))
     floats, learner = ctypes.c_void_p, POINTER(CLearner)
     prototypes = {
-        "tl_model_open": [POINTER(CModel), ctypes.c_void_p, c_uint32],
+        "tl_model_open": [POINTER(CModel), ctypes.c_void_p, c_uint32, POINTER(CLayer), c_uint16],
         "tl_model_sizes": [POINTER(CModel), c_uint16, c_uint16, POINTER(CSizes)],
         "tl_learner_init": [
             learner, POINTER(CModel), c_uint16, c_uint16, ctypes.c_void_p, c_uint32,
         ],
+        "tl_learner_read": [learner, c_uint32, c_uint32, floats],
+        "tl_learner_write": [learner, c_uint32, c_uint32, floats],
         "tl_learner_predict": [learner, floats, floats],
         "tl_learner_loss": [learner, floats, floats, FloatPointer],
         "tl_learner_learn": [learner, floats, floats, c_float, FloatPointer],
@@ -114,6 +155,7 @@ def library() -> ctypes.CDLL | None:
     for name, arguments in prototypes.items():
         function = getattr(lib, name)
         function.argtypes, function.restype = arguments, c_int
+    lib.tl_has_fma.argtypes, lib.tl_has_fma.restype = [], ctypes.c_bool
     for name in ("tl_sqrt", "tl_exp", "tl_tanh"):
         function = getattr(lib, name)
         function.argtypes, function.restype = [c_float], c_float

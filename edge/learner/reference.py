@@ -50,7 +50,7 @@ class ReferenceLearner:
         self._infer_only, self._standardise = infer_only, standardise
         need = requirement(artifact, train_layers=train_layers, standardise=standardise)
         self.sizes = Sizes(
-            need.parameters, self._spec.n_target, need.ram_infer, need.ram_train, need.macs
+            need.parameters, self._spec.n_target, self._spec.n_in, need.ram_infer, need.ram_train, need.macs
         )
         self.n_in, self.n_out = self._spec.n_in, self._spec.n_out
         count = len(self._spec.layers)

@@ -18,23 +18,24 @@ static uint32_t outbox_bytes; /* of the last reply, kept to send again; 0: none 
 static uint32_t last_op, last_seq;
 
 /* Not inlined: keeps its tl_model out of other frames. */
-__attribute__((noinline)) int32_t agent_open(agent *a, int32_t slot)
+__attribute__((noinline)) int32_t agent_check(agent *a, const uint8_t *file, uint32_t size)
+{
+    tl_model candidate;
+    int32_t status = tl_model_open(&candidate, file, size, 0, 0);
+    return status == TL_OK ? learner_can_run(a, &candidate) : status;
+}
+
+int32_t agent_open(agent *a, int32_t slot)
 {
     slot_file file;
-    tl_model model;
     if (!slot_verify(slot, &file)) {
         return LINK_E_EMPTY;
     }
-    int32_t status = tl_model_open(&model, file.data, file.size);
-    if (status == TL_OK) {
-        status = learner_fits(a, &model, 0, TL_INFER_ONLY);
-    }
+    int32_t status = agent_check(a, file.data, file.size);
     if (status == 0) {
-        a->file = file;
-        a->model = model;
         a->slot = slot;
         a->incoming.open = false;
-        status = learner_start(a);
+        status = learner_open(a, &file);
     }
     return status;
 }

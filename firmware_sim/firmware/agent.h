@@ -23,7 +23,7 @@ typedef struct agent {
     tl_model model;
     tl_learner learner;
     tl_sizes sizes;        /* of the model as laid out now */
-    uint8_t *arena;        /* x, target and y of one sample, then the learner's */
+    uint8_t *arena;        /* table of layers; x, target and y of one sample; the learner's */
     uint32_t arena_bytes;
     float *x, *target, *y; /* [n_in], [sizes.target], [n_out], contiguous */
     slot_file file;        /* the running artefact */
@@ -54,8 +54,14 @@ int32_t field_uint(const cb_item *item, bool required, uint32_t most, uint32_t *
 /* Remember both figures of a refusal, and give its status back. */
 int32_t refuse(agent *a, int32_t status, uint32_t needed, uint32_t available);
 
-/* Check that `model` can be laid out on this board, and how. */
-int32_t learner_fits(agent *a, const tl_model *model, uint16_t train_layers, uint16_t flags);
+/* Check that a model, opened for a check only, can at least predict on this board. */
+int32_t learner_can_run(agent *a, const tl_model *model);
+
+/* Check that the running model can be laid out so. */
+int32_t learner_fits(agent *a, uint16_t train_layers, uint16_t flags);
+
+/* Open a file that learner_can_run, over what ran before. */
+int32_t learner_open(agent *a, const slot_file *file);
 
 /* Lay the running model out; on success the weights are those of the file. */
 int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags);
@@ -65,6 +71,9 @@ int32_t learner_start(agent *a);
 
 /* The layout that a request asks for, if it differs from the one there. */
 int32_t learner_want(agent *a, const cb_item *request);
+
+/* Check that a file could run on this board. */
+int32_t agent_check(agent *a, const uint8_t *file, uint32_t size);
 
 /* Run the artefact in a slot. On failure what runs goes on. */
 int32_t agent_open(agent *a, int32_t slot);

@@ -33,10 +33,28 @@ static uint32_t learner_bytes(const tl_sizes *sizes, uint16_t flags)
     return (flags & TL_INFER_ONLY) != 0 ? sizes->arena_infer : sizes->arena_train;
 }
 
-int32_t learner_fits(agent *a, const tl_model *model, uint16_t train_layers, uint16_t flags)
+/* The table of layers comes first in the arena. */
+static uint32_t table_bytes(const tl_model *model)
+{
+    return model->n_layers * (uint32_t)sizeof(tl_layer);
+}
+
+static int32_t check_room(agent *a, uint32_t needed)
+{
+    return needed > a->arena_bytes ? refuse(a, TL_E_ARENA, needed, a->arena_bytes) : 0;
+}
+
+int32_t learner_can_run(agent *a, const tl_model *model)
+{
+    uint32_t target = model->loss == TL_CROSS_ENTROPY ? 1u : model->n_out;
+    uint32_t sample = 4u * (model->n_in + target + model->n_out);
+    return check_room(a, table_bytes(model) + sample + model->arena_infer);
+}
+
+int32_t learner_fits(agent *a, uint16_t train_layers, uint16_t flags)
 {
     tl_sizes sizes;
-    int32_t status = tl_model_sizes(model, train_layers, flags, &sizes);
+    int32_t status = tl_model_sizes(&a->model, train_layers, flags, &sizes);
     if (status != TL_OK) {
         return status;
     }
@@ -44,13 +62,12 @@ int32_t learner_fits(agent *a, const tl_model *model, uint16_t train_layers, uin
     if (learner == 0 && (flags & TL_INFER_ONLY) == 0) {
         return TL_E_FROZEN;
     }
-    uint32_t needed = sample_bytes(model, &sizes) + learner;
-    return needed > a->arena_bytes ? refuse(a, TL_E_ARENA, needed, a->arena_bytes) : 0;
+    return check_room(a, table_bytes(&a->model) + sample_bytes(&a->model, &sizes) + learner);
 }
 
 int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags)
 {
-    int32_t status = learner_fits(a, &a->model, train_layers, flags);
+    int32_t status = learner_fits(a, train_layers, flags);
     if (status != 0) {
         return status;
     }
@@ -58,10 +75,11 @@ int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags)
         a->incoming.open = false; /* it was measured for the weights as they were laid out */
     }
     (void)tl_model_sizes(&a->model, train_layers, flags, &a->sizes);
-    uint32_t used = sample_bytes(&a->model, &a->sizes);
-    a->x = (float *)(void *)a->arena;
+    uint32_t used = table_bytes(&a->model);
+    a->x = (float *)(void *)(a->arena + used);
     a->target = a->x + a->model.n_in;
     a->y = a->target + a->sizes.target;
+    used += sample_bytes(&a->model, &a->sizes);
     a->train_layers = train_layers;
     a->flags = flags;
     a->changed = false;
@@ -71,9 +89,17 @@ int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags)
     return status;
 }
 
+int32_t learner_open(agent *a, const slot_file *file)
+{
+    tl_layer *layers = (tl_layer *)(void *)a->arena;
+    a->file = *file;
+    int32_t status = tl_model_open(&a->model, file->data, file->size, layers, UINT16_MAX);
+    return status == TL_OK ? learner_start(a) : status;
+}
+
 int32_t learner_start(agent *a)
 {
-    if (learner_fits(a, &a->model, 0, 0) == 0) {
+    if (learner_fits(a, 0, 0) == 0) {
         return learner_layout(a, 0, 0);
     }
     return learner_layout(a, 0, TL_INFER_ONLY);
@@ -85,19 +111,19 @@ int32_t learner_want(agent *a, const cb_item *request)
     if (a->slot == SLOT_NONE) {
         return LINK_E_EMPTY;
     }
-    int32_t status = field_uint(&request[KEY_TRAIN_LAYERS], false, a->model.n_layers, &layers);
+    int32_t status = field_uint(&request[KEY_TRAIN_LAYERS], false, a->model.n_trainable, &layers);
     if (status == 0) {
         status = field_uint(&request[KEY_STANDARDISE], false, 1, &standardise);
     }
     if (status != 0) {
         return status;
     }
-    uint16_t train_layers = (uint16_t)(layers == a->model.n_layers ? 0 : layers);
+    uint16_t train_layers = (uint16_t)(layers == a->model.n_trainable ? 0 : layers);
     uint16_t flags = standardise != 0 ? TL_STANDARDISE : 0;
     if (train_layers == a->train_layers && flags == a->flags) {
         return 0;
     }
-    status = learner_fits(a, &a->model, train_layers, flags);
+    status = learner_fits(a, train_layers, flags);
     if (status != 0) {
         return status;
     }
@@ -214,7 +240,7 @@ static float loss_of_answer(const agent *a)
 static int32_t evaluate_one(agent *a, tally *t, uint32_t *correct)
 {
     float loss = 0.0f;
-    bool frozen = a->model.type == TL_INT8;
+    bool frozen = a->learner.n_parameters == 0;
     int32_t status = take_sample(a);
     if (status == 0 && !frozen) {
         status = tl_learner_loss(&a->learner, a->x, a->target, &loss);

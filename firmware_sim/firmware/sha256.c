@@ -1,6 +1,5 @@
 #include "sha256.h"
 
-#define BLOCK 64u
 
 static const uint32_t INITIAL[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -64,36 +63,52 @@ static void compress(uint32_t state[8], const uint8_t *block)
 /* The last one or two blocks: the rest of the data, a one bit, zeros, the length in bits. */
 static void finish(uint32_t state[8], const uint8_t *rest, uint32_t size)
 {
-    uint8_t block[BLOCK];
-    uint32_t used = size % BLOCK;
-    for (uint32_t i = 0; i < BLOCK; i++) {
+    uint8_t block[SHA256_BLOCK];
+    uint32_t used = size % SHA256_BLOCK;
+    for (uint32_t i = 0; i < SHA256_BLOCK; i++) {
         block[i] = i < used ? rest[i] : (uint8_t)(i == used ? 0x80 : 0);
     }
-    if (used >= BLOCK - 8u) {
+    if (used >= SHA256_BLOCK - 8u) {
         compress(state, block);
-        for (uint32_t i = 0; i < BLOCK; i++) {
+        for (uint32_t i = 0; i < SHA256_BLOCK; i++) {
             block[i] = 0;
         }
     }
-    block[BLOCK - 5u] = (uint8_t)(size >> 29);
+    block[SHA256_BLOCK - 5u] = (uint8_t)(size >> 29);
     for (uint32_t i = 0; i < 4; i++) {
-        block[BLOCK - 1u - i] = (uint8_t)(size << 3 >> (8u * i));
+        block[SHA256_BLOCK - 1u - i] = (uint8_t)(size << 3 >> (8u * i));
     }
     compress(state, block);
 }
 
+void sha256_begin(sha256_state *state)
+{
+    for (uint32_t i = 0; i < 8; i++) {
+        state->h[i] = INITIAL[i];
+    }
+}
+
+void sha256_block(sha256_state *state, const uint8_t block[SHA256_BLOCK])
+{
+    compress(state->h, block);
+}
+
+void sha256_end(sha256_state *state, const uint8_t *rest, uint32_t size,
+                uint8_t digest[SHA256_BYTES])
+{
+    finish(state->h, rest, size);
+    for (uint32_t i = 0; i < SHA256_BYTES; i++) {
+        digest[i] = (uint8_t)(state->h[i / 4u] >> (24u - 8u * (i % 4u)));
+    }
+}
+
 void sha256(const uint8_t *data, uint32_t size, uint8_t digest[SHA256_BYTES])
 {
-    uint32_t state[8];
+    sha256_state state;
     uint32_t at = 0;
-    for (uint32_t i = 0; i < 8; i++) {
-        state[i] = INITIAL[i];
+    sha256_begin(&state);
+    for (; size - at >= SHA256_BLOCK; at += SHA256_BLOCK) {
+        sha256_block(&state, data + at);
     }
-    for (; size - at >= BLOCK; at += BLOCK) {
-        compress(state, data + at);
-    }
-    finish(state, data + at, size);
-    for (uint32_t i = 0; i < SHA256_BYTES; i++) {
-        digest[i] = (uint8_t)(state[i / 4u] >> (24u - 8u * (i % 4u)));
-    }
+    sha256_end(&state, data + at, size, digest);
 }

@@ -2,14 +2,23 @@
 
 #define FLOAT_EXPONENT 0x7f800000u
 
-static uint8_t *parameters(const agent *a)
-{
-    return (uint8_t *)a->learner.parameters;
-}
-
 static uint32_t parameter_bytes(const agent *a)
 {
-    return (a->flags & TL_INFER_ONLY) != 0 ? 0 : 4u * a->learner.n_parameters;
+    return 4u * a->learner.n_parameters;
+}
+
+/* Bytes of weights come and go in whole floats. */
+static int32_t write_parameters(agent *a, uint32_t offset, const uint8_t *data, uint32_t size)
+{
+    if (((offset | size) & 3u) != 0) {
+        return LINK_E_FIELD;
+    }
+    for (uint32_t at = 0; at < size; at += 4) {
+        float value;
+        __builtin_memcpy(&value, data + at, sizeof value);
+        (void)tl_learner_write(&a->learner, (offset + at) / 4u, 1, &value);
+    }
+    return 0;
 }
 
 static int32_t begin_slot(agent *a, uint32_t size)
@@ -100,39 +109,34 @@ int32_t op_write(agent *a, const cb_item *request, cb_writer *reply)
     if (target == TARGET_SLOT) {
         slot_write(t->slot, offset, data->bytes, data->value);
     } else {
-        __builtin_memcpy(parameters(a) + offset, data->bytes, data->value);
+        status = write_parameters(a, offset, data->bytes, data->value);
+        if (status != 0) {
+            return status;
+        }
     }
     t->received += data->value;
     return 0;
 }
 
-static bool digest_is(const uint8_t *data, uint32_t size, const uint8_t *wanted)
+static bool same_digest(const uint8_t *digest, const uint8_t *wanted)
 {
-    uint8_t digest[SHA256_BYTES];
     uint32_t difference = 0;
-    sha256(data, size, digest);
     for (uint32_t i = 0; i < SHA256_BYTES; i++) {
         difference |= (uint32_t)(digest[i] ^ wanted[i]);
     }
     return difference == 0;
 }
 
-/* Not inlined: its tl_model must be off the stack when agent_open needs another. */
-__attribute__((noinline)) static int32_t check_candidate(agent *a, const uint8_t *file, uint32_t size)
-{
-    tl_model candidate;
-    int32_t status = tl_model_open(&candidate, file, size);
-    return status == TL_OK ? learner_fits(a, &candidate, 0, TL_INFER_ONLY) : status;
-}
-
 static int32_t commit_slot(agent *a)
 {
     const transfer *t = &a->incoming;
     const uint8_t *file = slot_data(t->slot);
-    if (!digest_is(file, t->size, t->digest)) {
+    uint8_t digest[SHA256_BYTES];
+    sha256(file, t->size, digest);
+    if (!same_digest(digest, t->digest)) {
         return LINK_E_DIGEST;
     }
-    int32_t status = check_candidate(a, file, t->size);
+    int32_t status = agent_check(a, file, t->size);
     if (status == 0) {
         slot_commit(t->slot, t->size, t->digest);
         status = agent_open(a, t->slot);
@@ -140,27 +144,36 @@ static int32_t commit_slot(agent *a)
     return status;
 }
 
-static bool all_finite(const uint8_t *data, uint32_t size)
+/* The weights in the order of the file: their digest, and whether they are all numbers. */
+static int32_t check_parameters(const agent *a)
 {
-    for (uint32_t at = 0; at < size; at += 4) {
-        uint32_t bits;
-        __builtin_memcpy(&bits, data + at, sizeof bits);
-        if ((bits & FLOAT_EXPONENT) == FLOAT_EXPONENT) {
-            return false;
+    uint32_t count = a->learner.n_parameters;
+    float block[SHA256_BLOCK / 4u];
+    const uint8_t *bytes = (const uint8_t *)(const void *)block;
+    uint8_t digest[SHA256_BYTES];
+    sha256_state state;
+    int32_t status = 0;
+    sha256_begin(&state);
+    for (uint32_t at = 0; at < count; at += SHA256_BLOCK / 4u) {
+        uint32_t n = count - at < SHA256_BLOCK / 4u ? count - at : SHA256_BLOCK / 4u;
+        (void)tl_learner_read(&a->learner, at, n, block);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t bits;
+            __builtin_memcpy(&bits, &block[i], sizeof bits);
+            status = (bits & FLOAT_EXPONENT) == FLOAT_EXPONENT ? TL_E_NONFINITE : status;
+        }
+        if (n == SHA256_BLOCK / 4u) {
+            sha256_block(&state, bytes);
         }
     }
-    return true;
+    sha256_end(&state, bytes, 4u * count, digest);
+    return same_digest(digest, a->incoming.digest) ? status : LINK_E_DIGEST;
 }
 
 /* Bad weights are already in place: those of the file come back, so none of them is ever used. */
 static int32_t commit_parameters(agent *a)
 {
-    int32_t status = 0;
-    if (!digest_is(parameters(a), a->incoming.size, a->incoming.digest)) {
-        status = LINK_E_DIGEST;
-    } else if (!all_finite(parameters(a), a->incoming.size)) {
-        status = TL_E_NONFINITE;
-    }
+    int32_t status = check_parameters(a);
     if (status != 0) {
         (void)learner_layout(a, a->train_layers, a->flags);
         return status;
@@ -179,6 +192,17 @@ int32_t op_commit(agent *a, const cb_item *request, cb_writer *reply)
     }
     t->open = false;
     return t->target == TARGET_SLOT ? commit_slot(a) : commit_parameters(a);
+}
+
+static int32_t put_parameters(const agent *a, uint32_t offset, uint32_t length, cb_writer *reply)
+{
+    float values[LINK_MAX_CHUNK / 4u];
+    if (((offset | length) & 3u) != 0) {
+        return LINK_E_FIELD;
+    }
+    (void)tl_learner_read(&a->learner, offset / 4u, length / 4u, values);
+    cb_put_bytes(reply, KEY_DATA, (const uint8_t *)(const void *)values, length);
+    return 0;
 }
 
 int32_t op_read(agent *a, const cb_item *request, cb_writer *reply)
@@ -200,11 +224,13 @@ int32_t op_read(agent *a, const cb_item *request, cb_writer *reply)
     if (!a->whole) {
         return LINK_E_INVALID;
     }
-    const uint8_t *from = target == TARGET_OUTPUT ? (const uint8_t *)a->y : parameters(a);
     uint32_t size = target == TARGET_OUTPUT ? 4u * a->model.n_out : parameter_bytes(a);
     if (offset > size || length > size - offset) {
         return refuse(a, LINK_E_SIZE, size, offset);
     }
-    cb_put_bytes(reply, KEY_DATA, from + offset, length);
+    if (target == TARGET_PARAMETERS) {
+        return put_parameters(a, offset, length, reply);
+    }
+    cb_put_bytes(reply, KEY_DATA, (const uint8_t *)a->y + offset, length);
     return 0;
 }

@@ -157,7 +157,9 @@ typedef struct tl_learner {
     float clip;               /* with TL_MOMENTUM: largest norm of a layer's gradient; 0: none */
     int32_t *rescale;         /* int8 layers with weights: [c_out][2] multiplier and shift each */
     tl_standardiser standardiser;
+    float *features;          /* the tail's input: a copy of it, if one is needed */
     uint8_t *scratch;         /* activations and deltas, laid out by tl_learner_init */
+    uint32_t scratch_bytes;
 } tl_learner;
 
 /* tl_learner_init flags */

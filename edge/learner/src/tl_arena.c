@@ -1,91 +1,164 @@
+/*
+ * The arena, part after part:
+ *   trained parameters; with TL_MOMENTUM their velocity
+ *   with TL_STANDARDISE: mean [2][features], m2 [2][features]
+ *   features: a copy of the tail's input, where it is standardised or made by layers before it
+ *   rescale tables of the int8 layers
+ *   scratch, to predict: input and output of a layer, at either end of it;
+ *            to learn: the outputs of all layers of the tail one after another, then two deltas
+ *            as wide as the widest of them. The layers before the tail, and a prediction, run in
+ *            the same place.
+ */
 #include "tl_internal.h"
 
-/* The arena, in 4-byte words: trained parameters; with TL_STANDARDISE the mean, the squares and
- * the standardised input, n_in words each; then
- *   to learn:    the output of every layer, the last layer's logits, two deltas of the widest layer;
- *   to predict:  two layers' outputs of the widest (int8: the same in bytes). */
-
-uint32_t tl_widest(const tl_model *m, bool with_input)
+uint32_t tl_rescale_bytes(const tl_model *m)
 {
-    uint32_t most = with_input ? m->n_in : 0;
+    uint32_t bytes = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
-        most = m->layers[i].n_out > most ? m->layers[i].n_out : most;
+        const tl_layer *layer = &m->layers[i];
+        bytes += layer->type == TL_INT8 && tl_has_weights(layer) ? 8u * layer->out.c : 0u;
     }
-    return most;
+    return bytes;
 }
 
-static uint32_t parameters_from(const tl_model *m, uint32_t first)
+uint32_t tl_peak_bytes(const tl_model *m, uint32_t from, uint32_t to)
 {
-    uint32_t count = 0;
-    for (uint32_t i = first; i < m->n_layers; i++) {
-        count += (m->layers[i].n_in + 1u) * m->layers[i].n_out;
+    uint32_t peak = 0;
+    for (uint32_t i = from; i < to; i++) {
+        const tl_layer *layer = &m->layers[i];
+        bool from_caller = i == 0 && layer->type == TL_FLOAT32;
+        uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
+        peak = bytes > peak ? bytes : peak;
     }
-    return count;
+    return peak;
 }
 
-static uint32_t words_to_standardise(const tl_model *m, uint16_t flags)
-{
-    return (flags & TL_STANDARDISE) != 0 ? 3u * m->n_in : 0;
-}
+/* How the arena is laid out. */
+typedef struct layout {
+    uint32_t first;     /* of the tail */
+    uint32_t features, parameters;
+    bool copies;        /* the tail's input */
+    uint32_t tail;      /* bytes of scratch to learn */
+} layout;
 
-static uint32_t words_to_predict(const tl_model *m)
+/* First layer of the tail: that with the last `train_layers` weights, or the first float32 one
+ * after the last int8 one if they are all. */
+static uint32_t first_of_tail(const tl_model *m, uint32_t train_layers)
 {
-    return m->type == TL_INT8 ? 2u * ((tl_widest(m, true) + 3u) / 4u) : 2u * tl_widest(m, false);
-}
-
-static uint32_t words_to_learn(const tl_model *m)
-{
-    uint32_t words = m->n_out + 2u * tl_widest(m, false);
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        words += m->layers[i].n_out;
+    uint32_t first = m->n_layers;
+    uint32_t left = train_layers == 0 ? m->n_trainable : train_layers;
+    bool all = left == m->n_trainable;
+    while (first > 0 && (left > 0 || all)) {
+        const tl_layer *layer = &m->layers[first - 1u];
+        if (layer->type == TL_INT8 || layer->kind == TL_QUANTIZE) {
+            break;
+        }
+        left -= tl_has_weights(layer) ? 1u : 0u;
+        first--;
     }
-    return words;
+    return m->n_trainable == 0 ? m->n_layers : first;
+}
+
+static layout lay_out(const tl_model *m, uint32_t train_layers, uint16_t flags)
+{
+    layout l = {0, 0, 0, false, 0};
+    uint32_t widest = 0;
+    l.first = first_of_tail(m, train_layers);
+    l.features = l.first < m->n_layers ? tl_elements(m->layers[l.first].in) : m->n_in;
+    l.copies = (flags & TL_STANDARDISE) != 0 || ((flags & TL_INFER_ONLY) == 0 && l.first > 0);
+    for (uint32_t i = l.first; i < m->n_layers; i++) {
+        const tl_layer *layer = &m->layers[i];
+        uint32_t bytes = tl_out_bytes(layer);
+        l.parameters += tl_has_weights(layer) ? tl_weight_count(layer) + layer->out.c : 0u;
+        l.tail += bytes;
+        widest = bytes > widest ? bytes : widest;
+    }
+    uint32_t peak = tl_peak_bytes(m, 0, m->n_layers); /* to predict in the same arena */
+    l.tail += 2u * widest;
+    l.tail = peak > l.tail ? peak : l.tail;
+    return l;
+}
+
+static uint32_t bytes_before_scratch(const tl_model *m, const layout *l, uint16_t flags)
+{
+    uint32_t floats = (flags & TL_STANDARDISE) != 0 ? 4u * l->features : 0u;
+    floats += l->copies ? l->features : 0u;
+    return 4u * floats + tl_rescale_bytes(m);
 }
 
 tl_status tl_model_sizes(const tl_model *m, uint16_t train_layers, uint16_t flags, tl_sizes *sizes)
 {
-    if (m == 0 || sizes == 0 || m->n_layers == 0 || train_layers > m->n_layers) {
+    if (m == 0 || sizes == 0 || m->n_layers == 0 || m->layers == 0 ||
+        train_layers > m->n_trainable) {
         return TL_E_ARGUMENT;
     }
-    bool trains = m->type == TL_FLOAT32;
-    uint32_t first = train_layers == 0 ? 0 : (uint32_t)(m->n_layers - train_layers);
-    uint32_t fixed = words_to_standardise(m, flags);
-    sizes->parameters = trains ? parameters_from(m, first) : 0;
-    sizes->target = m->loss == TL_CROSS_ENTROPY ? 1u : m->n_out;
-    sizes->arena_infer = 4u * (fixed + words_to_predict(m));
-    sizes->arena_train = trains ? 4u * (sizes->parameters + fixed + words_to_learn(m)) : 0;
+    layout infer = lay_out(m, train_layers, flags | TL_INFER_ONLY);
+    layout learn = lay_out(m, train_layers, flags & (uint16_t)~TL_INFER_ONLY);
+    uint32_t copies = (flags & TL_MOMENTUM) != 0 ? 2u : 1u;
+    bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
+    sizes->parameters = learn.parameters;
+    sizes->features = learn.features;
+    sizes->target = reconstructs ? 0u : m->loss == TL_CROSS_ENTROPY ? 1u : m->n_out;
+    sizes->arena_infer = bytes_before_scratch(m, &infer, flags) + tl_peak_bytes(m, 0, m->n_layers);
+    sizes->arena_train = m->n_trainable == 0 ? 0u
+                                             : 4u * copies * learn.parameters + learn.tail +
+                                                   bytes_before_scratch(m, &learn, flags);
     sizes->macs = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
-        sizes->macs += (uint32_t)m->layers[i].n_in * m->layers[i].n_out;
+        sizes->macs += tl_macs(&m->layers[i]);
     }
     return TL_OK;
 }
 
-tl_weights tl_weights_in_file(const tl_layer *layer)
-{
-    tl_weights p = {(const float *)(const void *)layer->weights,
-                    (const float *)(const void *)layer->bias};
-    return p;
-}
-
-void tl_copy(float *to, const float *from, uint32_t n)
+static void zero(float *to, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        to[i] = from != 0 ? from[i] : 0.0f;
+        to[i] = 0.0f;
     }
 }
 
+/* The file's parameters into the arena. */
 static void copy_parameters(tl_learner *l)
 {
-    float *to = l->parameters;
-    for (uint32_t i = l->first_trainable; i < l->model->n_layers; i++) {
-        const tl_layer *layer = &l->model->layers[i];
-        uint32_t count = (uint32_t)layer->n_in * layer->n_out;
-        tl_weights p = tl_weights_in_file(layer);
-        tl_copy(to, p.w, count);
-        tl_copy(to + count, p.b, layer->n_out);
-        to += count + layer->n_out;
+    const tl_model *m = l->model;
+    uint32_t at = 0;
+    for (uint32_t i = l->first; i < m->n_layers; i++) {
+        const tl_layer *layer = &m->layers[i];
+        if (tl_has_weights(layer)) {
+            uint32_t count = tl_weight_count(layer);
+            zero(l->parameters + at, count + layer->out.c);
+            (void)tl_learner_write(l, at, count, (const float *)(const void *)layer->weights);
+            if (layer->bias != 0) {
+                (void)tl_learner_write(l, at + count, layer->out.c,
+                                       (const float *)(const void *)layer->bias);
+            }
+            at += count + layer->out.c;
+        }
     }
+}
+
+static void prepare_int8(tl_learner *l)
+{
+    int32_t *rescale = l->rescale;
+    for (uint32_t i = 0; i < l->model->n_layers; i++) {
+        const tl_layer *layer = &l->model->layers[i];
+        if (layer->type == TL_INT8 && tl_has_weights(layer)) {
+            tl_int8_prepare(layer, rescale);
+            rescale += 2u * layer->out.c;
+        }
+    }
+}
+
+static tl_status check_init(const tl_model *m, uint16_t flags, const layout *l)
+{
+    bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
+    if ((flags & TL_FMA) != 0 && !tl_has_fma()) {
+        return TL_E_ARGUMENT;
+    }
+    if ((flags & (TL_INFER_ONLY | TL_STANDARDISE)) != TL_INFER_ONLY && m->n_trainable == 0) {
+        return TL_E_FROZEN;
+    }
+    return reconstructs && (m->loss != TL_MSE || l->features != m->n_out) ? TL_E_ARGUMENT : TL_OK;
 }
 
 tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layers, uint16_t flags,
@@ -96,9 +169,11 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
     if (l == 0 || arena == 0 || status != TL_OK) {
         return TL_E_ARGUMENT;
     }
+    layout parts = lay_out(m, train_layers, flags);
     bool trains = (flags & TL_INFER_ONLY) == 0;
-    if (trains && m->type != TL_FLOAT32) {
-        return TL_E_FROZEN;
+    status = check_init(m, flags, &parts);
+    if (status != TL_OK) {
+        return status;
     }
     uint32_t needed = trains ? sizes.arena_train : sizes.arena_infer;
     if (arena_size < needed || ((uintptr_t)arena & 3u) != 0) {
@@ -107,43 +182,30 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
     float *at = (float *)arena;
     l->model = m;
     l->flags = flags;
-    l->first_trainable = (uint16_t)(!trains           ? m->n_layers
-                                    : train_layers == 0 ? 0
-                                                        : m->n_layers - train_layers);
-    l->n_parameters = trains ? sizes.parameters : 0;
+    l->first = (uint16_t)parts.first;
+    l->n_parameters = trains ? parts.parameters : 0;
+    l->momentum = l->decay = l->clip = 0.0f;
     l->parameters = at;
     at += l->n_parameters;
-    copy_parameters(l);
-    uint16_t features = (flags & TL_STANDARDISE) != 0 ? m->n_in : 0;
+    l->velocity = at;
+    at += (flags & TL_MOMENTUM) != 0 ? l->n_parameters : 0;
+    zero(l->velocity, (uint32_t)(at - l->velocity));
+    uint32_t features = (flags & TL_STANDARDISE) != 0 ? parts.features : 0;
     l->standardiser.count = 0;
     l->standardiser.n = features;
     l->standardiser.mean = at;
-    l->standardiser.m2 = at + features;
-    tl_copy(at, 0, 2u * features);
-    l->scratch = at + 2u * features;
+    l->standardiser.m2 = at + 2u * features;
+    zero(at, 4u * features);
+    at += 4u * features;
+    l->features = at;
+    at += parts.copies ? parts.features : 0;
+    l->rescale = (int32_t *)(void *)at;
+    at += tl_rescale_bytes(m) / 4u;
+    l->scratch = (uint8_t *)at;
+    l->scratch_bytes = needed - (uint32_t)(l->scratch - (uint8_t *)arena);
+    if (trains) {
+        copy_parameters(l);
+    }
+    prepare_int8(l);
     return TL_OK;
-}
-
-tl_weights tl_weights_of(const tl_learner *l, uint32_t index, float **trained)
-{
-    const tl_layer *layer = &l->model->layers[index];
-    if (index < l->first_trainable) {
-        return tl_weights_in_file(layer);
-    }
-    float *w = *trained;
-    float *b = w + (uint32_t)layer->n_in * layer->n_out;
-    *trained = b + layer->n_out;
-    tl_weights p = {w, b};
-    return p;
-}
-
-const float *tl_prepare(tl_learner *l, const float *x, float **scratch)
-{
-    *scratch = l->scratch;
-    if ((l->flags & TL_STANDARDISE) == 0) {
-        return x;
-    }
-    *scratch += l->model->n_in;
-    tl_standardiser_apply(&l->standardiser, x, l->scratch);
-    return l->scratch;
 }

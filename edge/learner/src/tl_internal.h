@@ -59,8 +59,41 @@ typedef struct tl_weights {
     bool in_file;
 } tl_weights;
 
-/* Run one float32 layer, activation included. */
+/* Run one float32 layer, without its activation (tl_activate). */
 void tl_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *y);
+
+/* dx = dL/dx from d = dL/dz, with the weights w as they are in the arena. */
+void tl_back_layer(bool fma, const tl_layer *layer, const float *w, const float *x, const float *d,
+                   float *dx);
+
+/* A step on the weights and bias in the arena: w -= rate * dL/dw. d is overwritten. */
+void tl_update_layer(bool fma, const tl_layer *layer, float *w, float *b, const float *x, float *d,
+                     float rate);
+
+/* Norm of dL/d(w, b) of one sample; of a convolution an upper bound of it. */
+float tl_gradient_norm(const tl_layer *layer, const float *x, const float *d);
+
+/* Momentum, weight decay and clipping: the step of one layer. d is overwritten. */
+void tl_momentum_step(const tl_learner *l, const tl_layer *layer, float *w, float *v,
+                      const float *x, float *d, float rate);
+
+/* Windows of a convolution or pool: the part of a window that lies inside the input. */
+typedef struct tl_window {
+    uint16_t y, x;            /* output position */
+    uint8_t row, row_end;     /* kernel rows inside */
+    uint8_t column, column_end;
+    int32_t top, left;        /* input pixel of kernel row 0, column 0 */
+} tl_window;
+
+/* The window at an output position. */
+tl_window tl_window_at(const tl_layer *layer, uint32_t y, uint32_t x);
+
+/* Index of the input pixel under a kernel row and column of a window, in elements. */
+uint32_t tl_pixel(const tl_layer *layer, const tl_window *window, uint32_t row, uint32_t column);
+
+/* The pools, mean and padding. */
+void tl_pool_forward(const tl_layer *layer, const float *x, float *y);
+void tl_pool_back(const tl_layer *layer, const float *x, const float *d, float *dx);
 
 /* y[n] = activation(z[n]) in place; softmax is over all n. */
 void tl_activate(uint8_t activation, float *z, uint32_t n);
@@ -68,11 +101,27 @@ void tl_activate(uint8_t activation, float *z, uint32_t n);
 /* Turn dL/dy into dL/dz in place, given y. Softmax: unused (folded into the loss). */
 void tl_activate_back(uint8_t activation, const float *y, float *d, uint32_t n);
 
-/* Loss of an output y, and where d is given dL/dy (cross-entropy: dL/dz). `logits`: z of the last
- * layer. */
+/* Loss of an output y, and where d is given dL/dy. */
 float tl_loss_mse(const float *y, const float *target, uint32_t n, float *d);
-float tl_loss_cross_entropy(const float *logits, const float *y, uint32_t n, uint32_t class_index,
-                            float *d);
+
+/* z = softmax(z) in place; the cross-entropy of class `class_index`, and dL/dz where d is given. */
+float tl_loss_cross_entropy(float *z, uint32_t n, uint32_t class_index, float *d);
+
+/* --- the learner --- */
+
+/* Bytes of rescale tables, and most bytes of input and output of a layer in [from, to). */
+uint32_t tl_rescale_bytes(const tl_model *m);
+uint32_t tl_peak_bytes(const tl_model *m, uint32_t from, uint32_t to);
+
+/* Where a layer has its weights now. `trained` walks along the learner's parameters. */
+tl_weights tl_weights_of(const tl_learner *l, uint32_t index, const float **trained);
+
+/* Run layers [from, to) on x. The last one writes to `out` if that is given; the result is
+ * returned. */
+const void *tl_run(const tl_learner *l, uint32_t from, uint32_t to, const void *x, void *out);
+
+/* Whether the arena was laid out to learn. */
+bool tl_can_learn(const tl_learner *l);
 
 /* --- int8 layers (tl_int8*.c) --- */
 

@@ -2,136 +2,206 @@
 
 #define STEADY_LIMIT 1e18f /* beyond it the squares of a running variance could overflow */
 
-/* Forward pass that keeps every layer's output: outputs one after another, then the logits. */
-static void forward_all(tl_learner *l, const float *x, float *outputs)
+bool tl_can_learn(const tl_learner *l)
 {
-    const tl_model *m = l->model;
-    float *trained = l->parameters;
-    float *out = outputs;
-    for (uint32_t i = 0; i < m->n_layers; i++) {
-        const tl_layer *layer = &m->layers[i];
-        tl_dense_forward(layer, tl_weights_of(l, i, &trained), x, out);
-        if (i + 1u == m->n_layers) {
-            tl_copy(out + layer->n_out, out, layer->n_out);
-        }
-        tl_activate(layer->activation, out, layer->n_out);
-        x = out;
-        out += layer->n_out;
-    }
+    return l->n_parameters != 0;
 }
 
-static float *last_output(const tl_model *m, float *outputs)
-{
-    for (uint32_t i = 0; i + 1u < m->n_layers; i++) {
-        outputs += m->layers[i].n_out;
-    }
-    return outputs;
-}
-
-static tl_status check_sample(const tl_learner *l, const float *x, const float *target)
+static tl_status check_target(const tl_learner *l, const float *target)
 {
     const tl_model *m = l->model;
-    uint32_t n_target = m->loss == TL_CROSS_ENTROPY ? 1u : m->n_out;
-    if (!tl_all_finite(x, m->n_in) || !tl_all_finite(target, n_target)) {
-        return TL_E_NONFINITE;
-    }
-    for (uint32_t i = 0; (l->flags & TL_STANDARDISE) != 0 && i < m->n_in; i++) {
-        if (x[i] > STEADY_LIMIT || x[i] < -STEADY_LIMIT) {
-            return TL_E_NONFINITE;
-        }
-    }
-    if (m->loss != TL_CROSS_ENTROPY) {
+    bool class_index = m->loss == TL_CROSS_ENTROPY;
+    if ((l->flags & TL_RECONSTRUCT) != 0) {
         return TL_OK;
     }
-    bool index = target[0] >= 0.0f && target[0] < (float)m->n_out &&
-                 target[0] == (float)(uint32_t)target[0];
-    return index ? TL_OK : TL_E_ARGUMENT;
-}
-
-/* Loss of the outputs of forward_all, and where d is given its gradient. */
-static float loss_of(const tl_model *m, float *outputs, const float *target, float *d)
-{
-    float *y = last_output(m, outputs);
-    if (m->loss == TL_CROSS_ENTROPY) {
-        return tl_loss_cross_entropy(y + m->n_out, y, m->n_out, (uint32_t)target[0], d);
+    if (!tl_all_finite(target, class_index ? 1u : m->n_out)) {
+        return TL_E_NONFINITE;
     }
-    return tl_loss_mse(y, target, m->n_out, d);
+    if (!class_index) {
+        return TL_OK;
+    }
+    bool known = target[0] >= 0.0f && target[0] < (float)m->n_out &&
+                 target[0] == (float)(uint32_t)target[0];
+    return known ? TL_OK : TL_E_ARGUMENT;
 }
 
-/* Whether the arena was laid out to learn. */
-static bool can_learn(const tl_learner *l)
+/* The input of the tail, standardised if so asked; null if it cannot be. The statistics learn from
+ * it where `learns`. */
+static const float *tail_input(tl_learner *l, const float *x, bool learns)
 {
-    return l->model->type == TL_FLOAT32 && (l->flags & TL_INFER_ONLY) == 0;
+    const float *features = x;
+    if (l->first != 0) {
+        features = (const float *)tl_run(l, 0, l->first, x, l->features);
+    }
+    if ((l->flags & TL_STANDARDISE) == 0) {
+        return features;
+    }
+    for (uint32_t i = 0; i < l->standardiser.n; i++) {
+        if (!(features[i] <= STEADY_LIMIT && features[i] >= -STEADY_LIMIT)) {
+            return 0;
+        }
+    }
+    if (learns) {
+        tl_standardiser_update(&l->standardiser, features);
+    }
+    tl_standardiser_apply(&l->standardiser, features, l->features);
+    return l->features;
+}
+
+/* Forward pass of the tail that keeps every layer's output, one after another. The last softmax
+ * is left to the loss. Gives the last output. */
+static float *forward_tail(tl_learner *l, const float *x)
+{
+    const tl_model *m = l->model;
+    bool fma = (l->flags & TL_FMA) != 0;
+    const float *trained = l->parameters;
+    float *out = (float *)(void *)l->scratch;
+    float *last = out;
+    for (uint32_t i = l->first; i < m->n_layers; i++) {
+        const tl_layer *layer = &m->layers[i];
+        uint32_t n = tl_elements(layer->out);
+        tl_forward(fma, layer, tl_weights_of(l, i, &trained), x, out);
+        if (layer->activation != TL_SOFTMAX) {
+            tl_activate(layer->activation, out, n);
+        }
+        x = last = out;
+        out += n;
+    }
+    return last;
+}
+
+/* Loss of forward_tail's last output, and where d is given its gradient. */
+static float loss_of(const tl_learner *l, const float *features, float *y, const float *target,
+                     float *d)
+{
+    const tl_model *m = l->model;
+    if (m->loss == TL_CROSS_ENTROPY) {
+        return tl_loss_cross_entropy(y, m->n_out, (uint32_t)target[0], d);
+    }
+    return tl_loss_mse(y, (l->flags & TL_RECONSTRUCT) != 0 ? features : target, m->n_out, d);
 }
 
 tl_status tl_learner_loss(tl_learner *l, const float *x, const float *target, float *loss)
 {
-    if (l == 0 || x == 0 || target == 0 || loss == 0) {
+    bool own_target = l != 0 && (l->flags & TL_RECONSTRUCT) != 0;
+    if (l == 0 || x == 0 || (target == 0 && !own_target) || loss == 0) {
         return TL_E_ARGUMENT;
     }
-    if (!can_learn(l)) {
+    if (!tl_can_learn(l)) {
         return TL_E_FROZEN;
     }
-    tl_status status = check_sample(l, x, target);
-    if (status != TL_OK) {
-        return status;
+    tl_status status = check_target(l, target);
+    if (status != TL_OK || !tl_all_finite(x, l->model->n_in)) {
+        return status != TL_OK ? status : TL_E_NONFINITE;
     }
-    float *outputs;
-    x = tl_prepare(l, x, &outputs);
-    forward_all(l, x, outputs);
-    *loss = loss_of(l->model, outputs, target, 0);
+    const float *features = tail_input(l, x, false);
+    if (features == 0) {
+        return TL_E_NONFINITE;
+    }
+    *loss = loss_of(l, features, forward_tail(l, features), target, 0);
     return tl_is_finite(*loss) ? TL_OK : TL_E_NONFINITE;
 }
 
-/* From the last layer to the first trained one; d holds dL/dy of the last layer. */
-static void backward(tl_learner *l, const float *x, float *outputs, float *d, float rate)
+/* Whether x comes out of a ReLU, so that a zero of it has no gradient. */
+static bool after_relu(const tl_layer *layer)
+{
+    return layer->activation == TL_RELU;
+}
+
+/* Backward and step of one layer; d holds dL/dz and is overwritten, y may be. */
+static void step_layer(tl_learner *l, const tl_layer *layer, float *w, const float *x, float *y,
+                       float *d, float *dx, bool masked, float rate)
+{
+    bool fma = (l->flags & TL_FMA) != 0;
+    float *b = w + tl_weight_count(layer);
+    if (masked && layer->kind == TL_DENSE && (l->flags & TL_MOMENTUM) == 0) {
+        uint32_t n_in = layer->in.c, n_out = layer->out.c;
+        float *g = y; /* the output is not needed any more */
+        for (uint32_t o = 0; o < n_out; o++) {
+            g[o] = rate * d[o];
+            b[o] -= g[o];
+        }
+        for (uint32_t i = 0; i < n_in; i++) {
+            dx[i] = 0.0f;
+        }
+        tl_back_update(fma, w, x, d, g, n_in, n_out, dx);
+        return;
+    }
+    if (dx != 0) {
+        tl_back_layer(fma, layer, w, x, d, dx);
+    }
+    if (!tl_has_weights(layer)) {
+        return;
+    }
+    if ((l->flags & TL_MOMENTUM) != 0) {
+        tl_momentum_step(l, layer, w, l->velocity + (w - l->parameters), x, d, rate);
+    } else {
+        tl_update_layer(fma, layer, w, b, x, d, rate);
+    }
+}
+
+/* From the last layer to the first trained one; d holds dL/dy of the last layer, and the delta
+ * after it has room for another. */
+static void backward(tl_learner *l, const float *features, float *y, float *d, float *spare,
+                     float rate)
 {
     const tl_model *m = l->model;
-    uint32_t width = tl_widest(m, false);
-    float *spare = d + width;
-    float *y = last_output(m, outputs);
-    float *end = l->parameters + l->n_parameters;
-    for (uint32_t i = m->n_layers; i-- > l->first_trainable;) {
+    float *w = l->parameters + l->n_parameters;
+    for (uint32_t i = m->n_layers; i-- > l->first;) {
         const tl_layer *layer = &m->layers[i];
-        const float *in = i == 0 ? x : y - layer->n_in;
-        float *b = end - layer->n_out;
-        float *w = b - (uint32_t)layer->n_in * layer->n_out;
-        tl_activate_back(layer->activation, y, d, layer->n_out);
-        tl_dense_step(layer, w, b, in, d, rate, i > l->first_trainable ? spare : 0);
+        bool first = i == l->first;
+        float *x = first ? 0 : y - tl_elements(layer->in);
+        bool masked = !first && after_relu(&m->layers[i - 1u]);
+        if (layer->activation != TL_SOFTMAX) {
+            tl_activate_back(layer->activation, y, d, tl_elements(layer->out));
+        }
+        w -= tl_has_weights(layer) ? tl_weight_count(layer) + layer->out.c : 0u;
+        step_layer(l, layer, w, first ? features : x, y, d, first ? 0 : spare, masked, rate);
         float *swap = d;
         d = spare;
         spare = swap;
-        end = w;
-        y = i == 0 ? y : y - layer->n_in;
+        y = x;
     }
+}
+
+static float *deltas(const tl_learner *l, uint32_t *widest)
+{
+    float *at = (float *)(void *)l->scratch;
+    *widest = 0;
+    for (uint32_t i = l->first; i < l->model->n_layers; i++) {
+        uint32_t n = tl_elements(l->model->layers[i].out);
+        at += n;
+        *widest = n > *widest ? n : *widest;
+    }
+    return at;
 }
 
 tl_status tl_learner_learn(tl_learner *l, const float *x, const float *target, float rate,
                            float *loss)
 {
-    if (l == 0 || x == 0 || target == 0 || loss == 0) {
+    bool own_target = l != 0 && (l->flags & TL_RECONSTRUCT) != 0;
+    if (l == 0 || x == 0 || (target == 0 && !own_target) || loss == 0) {
         return TL_E_ARGUMENT;
     }
-    if (!can_learn(l)) {
+    if (!tl_can_learn(l)) {
         return TL_E_FROZEN;
     }
-    tl_status status = tl_is_finite(rate) ? check_sample(l, x, target) : TL_E_NONFINITE;
-    if (status != TL_OK) {
-        return status;
+    tl_status status = tl_is_finite(rate) ? check_target(l, target) : TL_E_NONFINITE;
+    if (status != TL_OK || !tl_all_finite(x, l->model->n_in)) {
+        return status != TL_OK ? status : TL_E_NONFINITE;
     }
-    if ((l->flags & TL_STANDARDISE) != 0) {
-        tl_standardiser_update(&l->standardiser, x);
+    const float *features = tail_input(l, x, true);
+    if (features == 0) {
+        return TL_E_NONFINITE;
     }
-    const tl_model *m = l->model;
-    float *outputs;
-    x = tl_prepare(l, x, &outputs);
-    forward_all(l, x, outputs);
-    float *d = last_output(m, outputs) + 2u * m->n_out;
-    *loss = loss_of(m, outputs, target, d);
+    uint32_t widest;
+    float *d = deltas(l, &widest);
+    float *y = forward_tail(l, features);
+    *loss = loss_of(l, features, y, target, d);
     if (!tl_is_finite(*loss)) {
         return TL_E_NONFINITE;
     }
-    backward(l, x, outputs, d, rate);
+    backward(l, features, y, d, d + widest, rate);
     return TL_OK;
 }
 
@@ -142,7 +212,9 @@ tl_status tl_learner_learn_many(tl_learner *l, uint32_t n, const float *x, const
         return TL_E_ARGUMENT;
     }
     const tl_model *m = l->model;
-    uint32_t n_target = m->loss == TL_CROSS_ENTROPY ? 1u : m->n_out;
+    uint32_t n_target = (l->flags & TL_RECONSTRUCT) != 0  ? 0u
+                        : m->loss == TL_CROSS_ENTROPY ? 1u
+                                                      : m->n_out;
     tl_status status = TL_OK;
     float loss;
     for (*done = 0; *done < n; (*done)++) {

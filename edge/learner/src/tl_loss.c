@@ -14,20 +14,24 @@ float tl_loss_mse(const float *y, const float *target, uint32_t n, float *d)
     return sum / (float)n;
 }
 
-/* log(sum(exp(z))) - z[class], from y = softmax(z): no logarithm of a probability that is 0. */
-float tl_loss_cross_entropy(const float *logits, const float *y, uint32_t n, uint32_t class_index,
-                            float *d)
+/* log(sum(exp(z))) - z[class]: no logarithm of a probability that is 0. */
+float tl_loss_cross_entropy(float *z, uint32_t n, uint32_t class_index, float *d)
 {
-    float largest = logits[0];
+    float largest = z[0];
     for (uint32_t i = 1; i < n; i++) {
-        largest = logits[i] > largest ? logits[i] : largest;
+        largest = z[i] > largest ? z[i] : largest;
     }
+    float distance = z[class_index] - largest;
     float sum = 0.0f;
     for (uint32_t i = 0; i < n; i++) {
-        sum += tl_exp(logits[i] - largest);
+        z[i] = tl_exp(z[i] - largest);
+        sum += z[i];
     }
-    for (uint32_t i = 0; d != 0 && i < n; i++) {
-        d[i] = i == class_index ? y[i] - 1.0f : y[i];
+    for (uint32_t i = 0; i < n; i++) {
+        z[i] /= sum;
+        if (d != 0) {
+            d[i] = i == class_index ? z[i] - 1.0f : z[i];
+        }
     }
-    return tl_log(sum) - (logits[class_index] - largest);
+    return tl_log(sum) - distance;
 }

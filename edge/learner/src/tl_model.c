@@ -1,149 +1,150 @@
 /* Open a .tflite in place. Field numbers are those of the TensorFlow Lite schema, version 3. */
-#include "tl_tensor.h"
+#include "tl_operator.h"
 
-enum { OP_FULLY_CONNECTED = 9, OP_RELU = 19, OP_RESHAPE = 22, OP_SOFTMAX = 25, OP_TANH = 28 };
-enum { FUSED_NONE = 0, FUSED_RELU = 1 };
 enum { ONE = 0x3f800000 }; /* 1.0f */
+enum { MOST_OPERATORS = 256 };
 
-static tl_status set_weights(tl_parser *p, tl_layer *layer, int32_t w_index, int32_t b_index)
+typedef struct tl_parser {
+    tl_graph graph;
+    int32_t current;   /* tensor that the next operator must read */
+    tl_model *model;
+    tl_layer *layers;  /* null: check only */
+    uint16_t capacity;
+    bool pending;      /* `layer` is read, but an activation may still be fused into it */
+    tl_layer layer;
+    uint32_t rescale;  /* bytes of the rescale tables so far */
+    uint32_t peak;     /* most bytes of a layer's input and output */
+} tl_parser;
+
+static bool ends_in_softmax(const tl_parser *p)
 {
-    tl_tensor w;
-    tl_tensor b;
-    tl_status status = tl_read_tensor(p, w_index, &w);
-    if (status != TL_OK) {
-        return status;
-    }
-    bool quantised = p->model->type == TL_INT8;
-    if (w.data == 0 || !tl_is_matrix(p, w_index, layer->n_out, layer->n_in)) {
-        return TL_E_SHAPE;
-    }
-    if (w.type != (quantised ? TYPE_INT8 : TYPE_FLOAT32)) {
-        return TL_E_TYPE;
-    }
-    if (quantised && w.n_scales != 1 && w.n_scales != layer->n_out) {
-        return TL_E_FORMAT;
-    }
-    layer->weights = w.data;
-    layer->scales = w.scales;
-    layer->n_scales = (uint16_t)w.n_scales;
-    layer->bias = 0;
-    if (b_index < 0) {
-        return TL_OK;
-    }
-    status = tl_read_tensor(p, b_index, &b);
-    if (status != TL_OK) {
-        return status;
-    }
-    if (b.data == 0 || b.elements != layer->n_out) {
-        return TL_E_SHAPE;
-    }
-    layer->bias = b.data;
-    return b.type == (quantised ? TYPE_INT32 : TYPE_FLOAT32) ? TL_OK : TL_E_TYPE;
+    return p->pending && p->layer.activation == TL_SOFTMAX;
 }
 
-static tl_status add_dense(tl_parser *p, tl_vector inputs, int32_t output, uint32_t options)
+/* The pending layer is whole: count it, and store it. */
+static tl_status finish_layer(tl_parser *p)
 {
     tl_model *m = p->model;
-    tl_reader *r = &p->reader;
-    tl_tensor in;
-    tl_tensor out;
-    if (m->n_layers == TL_MAX_LAYERS) {
+    const tl_layer *layer = &p->layer;
+    if (!p->pending) {
+        return TL_OK;
+    }
+    p->pending = false;
+    if (tl_macs(layer) > TL_MAX_MACS || (p->layers != 0 && m->n_layers == p->capacity)) {
         return TL_E_LIMIT;
     }
-    if (inputs.count < 2 || inputs.count > 3) {
-        return TL_E_FORMAT;
+    bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
+    uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
+    p->peak = bytes > p->peak ? bytes : p->peak;
+    if (layer->type == TL_INT8 || layer->kind == TL_QUANTIZE) {
+        m->n_trainable = 0;
+        p->rescale += tl_has_weights(layer) ? 8u * layer->out.c : 0u;
+    } else {
+        m->n_trainable = (uint16_t)(m->n_trainable + (tl_has_weights(layer) ? 1 : 0));
     }
-    int32_t w_index = tl_read_i32(r, inputs.start + 4u);
-    int32_t b_index = inputs.count == 3 ? tl_read_i32(r, inputs.start + 8u) : -1;
-    int32_t fused = options != 0 ? tl_field_i8(r, options, 0, FUSED_NONE) : FUSED_NONE;
-    int32_t format = options != 0 ? tl_field_i8(r, options, 1, 0) : 0;
-    tl_status status = tl_read_tensor(p, p->current, &in);
-    if (status == TL_OK) {
-        status = tl_read_tensor(p, output, &out);
-    }
-    if (status != TL_OK) {
-        return status;
-    }
-    if ((fused != FUSED_NONE && fused != FUSED_RELU) || format != 0) {
-        m->culprit = OP_FULLY_CONNECTED;
-        return TL_E_OP;
-    }
-    if (in.type != out.type || in.type != (m->type == TL_INT8 ? TYPE_INT8 : TYPE_FLOAT32)) {
-        return TL_E_TYPE;
-    }
-    if (out.elements > TL_MAX_WIDTH) {
-        return TL_E_LIMIT;
-    }
-    if (m->type == TL_INT8 && (in.n_scales != 1 || out.n_scales != 1)) {
-        return TL_E_FORMAT;
-    }
-    tl_layer *layer = &m->layers[m->n_layers];
-    layer->n_in = (uint16_t)p->width;
-    layer->n_out = (uint16_t)out.elements;
-    layer->type = m->type;
-    layer->activation = fused == FUSED_RELU ? TL_RELU : TL_LINEAR;
-    layer->in_scale = in.scale;
-    layer->in_zero = in.zero;
-    layer->out_scale = layer->act_scale = out.scale;
-    layer->out_zero = layer->act_zero = out.zero;
-    status = set_weights(p, layer, w_index, b_index);
-    if (status != TL_OK) {
-        return status;
+    if (p->layers != 0) {
+        p->layers[m->n_layers] = *layer;
     }
     m->n_layers++;
-    p->width = out.elements;
     return TL_OK;
 }
 
-static tl_status add_activation(tl_parser *p, int32_t code, int32_t output, uint32_t options)
+/* Start a layer from the tensors around it. */
+static tl_status start_layer(tl_parser *p, const tl_operator *op)
 {
-    tl_model *m = p->model;
-    tl_tensor out;
-    tl_layer *layer = m->n_layers != 0 ? &m->layers[m->n_layers - 1] : 0;
-    bool quantised_relu = code == OP_RELU && m->type == TL_INT8;
-    if (layer == 0 || layer->activation != TL_LINEAR || quantised_relu) {
-        m->culprit = code;
-        return TL_E_OP;
+    static const tl_layer blank = {0};
+    tl_layer *layer = &p->layer;
+    tl_status status = finish_layer(p);
+    *layer = blank;
+    layer->type = op->in.type == TYPE_INT8 ? TL_INT8 : TL_FLOAT32;
+    layer->in_scale = op->in.scale;
+    layer->out_scale = op->out.scale;
+    layer->in_zero = (int8_t)op->in.zero;
+    layer->out_zero = (int8_t)op->out.zero;
+    if (status == TL_OK) {
+        status = tl_shape_of(&op->in, &layer->in);
     }
-    tl_status status = tl_read_tensor(p, output, &out);
-    if (status != TL_OK) {
-        return status;
+    if (status == TL_OK) {
+        status = tl_shape_of(&op->out, &layer->out);
     }
-    if (out.elements != p->width) {
+    bool quantised = (op->in.type != TYPE_INT8 || op->in.n_scales == 1) &&
+                     (op->out.type != TYPE_INT8 || op->out.n_scales == 1);
+    p->pending = true;
+    return status != TL_OK ? status : quantised ? TL_OK : TL_E_FORMAT;
+}
+
+static uint8_t activation_of(int32_t code)
+{
+    return code == OP_RELU       ? TL_RELU
+           : code == OP_RELU6    ? TL_RELU6
+           : code == OP_TANH     ? TL_TANH
+           : code == OP_LOGISTIC ? TL_LOGISTIC
+                                 : TL_SOFTMAX;
+}
+
+/* Fused into the layer before it if that is float32 and has weights, else a layer of its own. */
+static tl_status add_activation(tl_parser *p, const tl_operator *op)
+{
+    tl_reader *r = &p->graph.reader;
+    const tl_layer *before = &p->layer;
+    if (op->out.elements != op->in.elements) {
         return TL_E_SHAPE;
     }
-    if (out.type != (m->type == TL_INT8 ? TYPE_INT8 : TYPE_FLOAT32)) {
-        return TL_E_TYPE;
-    }
-    if (m->type == TL_INT8 && out.n_scales != 1) {
-        return TL_E_FORMAT;
-    }
-    if (code == OP_SOFTMAX) {
-        uint32_t at = options != 0 ? tl_field(&p->reader, options, 0) : 0;
-        if (at == 0 || tl_read_u32(&p->reader, at) != ONE) {
-            m->culprit = code;
+    if (op->code == OP_SOFTMAX) {
+        uint32_t at = op->options != 0 ? tl_field(r, op->options, 0) : 0;
+        bool one_row = op->in.rank == 0 || op->in.sizes[op->in.rank - 1] == op->in.elements;
+        if (at == 0 || tl_read_u32(r, at) != ONE || !one_row) {
             return TL_E_OP;
         }
     }
-    layer->act_scale = out.scale;
-    layer->act_zero = out.zero;
-    layer->activation = code == OP_RELU ? TL_RELU : code == OP_TANH ? TL_TANH : TL_SOFTMAX;
+    bool fuse = p->pending && before->type == TL_FLOAT32 && tl_has_weights(before) &&
+                before->activation == TL_LINEAR;
+    if (!fuse && TL_DENSE_ONLY) {
+        return TL_E_OP;
+    }
+    if (!fuse) {
+        tl_status status = start_layer(p, op);
+        if (status != TL_OK) {
+            return status;
+        }
+        p->layer.kind = TL_ACTIVATE;
+    }
+    p->layer.activation = activation_of(op->code);
     return TL_OK;
 }
 
-static tl_status reshape(tl_parser *p, int32_t output)
+static tl_status check_reshape(const tl_operator *op)
 {
-    tl_tensor in;
-    tl_tensor out;
-    tl_status status = tl_read_tensor(p, p->current, &in);
-    if (status == TL_OK) {
-        status = tl_read_tensor(p, output, &out);
-    }
+    bool same = op->in.scale == op->out.scale && op->in.zero == op->out.zero;
+    return op->out.elements == op->in.elements && same ? TL_OK : TL_E_SHAPE;
+}
+
+static tl_status add_layer(tl_parser *p, const tl_operator *op)
+{
+    tl_graph *g = &p->graph;
+    tl_status status = start_layer(p, op);
     if (status != TL_OK) {
         return status;
     }
-    bool same = in.scale == out.scale && in.zero == out.zero;
-    return out.elements == p->width && in.type == out.type && same ? TL_OK : TL_E_SHAPE;
+    switch (op->code) {
+    case OP_FULLY_CONNECTED:
+#if !TL_DENSE_ONLY
+    case OP_CONV_2D:
+    case OP_DEPTHWISE_CONV_2D:
+#endif
+        return tl_read_weighted(g, op, &p->layer);
+#if !TL_DENSE_ONLY
+    case OP_MAX_POOL_2D:
+    case OP_AVERAGE_POOL_2D:
+        return tl_read_pool(g, op, &p->layer);
+    case OP_MEAN:
+        return tl_read_mean(g, op, &p->layer);
+    case OP_PAD:
+        return tl_read_pad(g, op, &p->layer);
+#endif
+    default:
+        return tl_read_convert(op, &p->layer);
+    }
 }
 
 /* Highest operator version whose meaning this library knows; 0: not supported. */
@@ -152,124 +153,178 @@ static int32_t known_version(int32_t code)
     switch (code) {
     case OP_FULLY_CONNECTED:
         return 9;
-    case OP_RELU:
-    case OP_SOFTMAX:
-    case OP_TANH:
-        return 3;
     case OP_RESHAPE:
         return 1;
+    case OP_RELU:
+    case OP_SOFTMAX:
+        return 3;
+#if !TL_DENSE_ONLY
+    case OP_TANH:
+    case OP_RELU6:
+    case OP_LOGISTIC:
+    case OP_QUANTIZE:
+    case OP_MAX_POOL_2D:
+    case OP_AVERAGE_POOL_2D:
+    case OP_MEAN:
+        return 3;
+    case OP_PAD:
+        return 2;
+    case OP_CONV_2D:
+    case OP_DEPTHWISE_CONV_2D:
+    case OP_DEQUANTIZE:
+        return 5;
+#endif
     default:
         return 0;
     }
 }
 
+static bool is_activation(int32_t code)
+{
+    return code == OP_RELU || code == OP_RELU6 || code == OP_TANH || code == OP_LOGISTIC ||
+           code == OP_SOFTMAX;
+}
+
+static tl_status dispatch(tl_parser *p, const tl_operator *op)
+{
+    bool converts = op->code == OP_QUANTIZE || op->code == OP_DEQUANTIZE;
+    if (ends_in_softmax(p) && op->code != OP_DEQUANTIZE) {
+        return TL_E_OP; /* only the last operator may be one */
+    }
+    bool left_out = TL_DENSE_ONLY && op->in.type == TYPE_INT8;
+    if ((!converts && op->in.type != op->out.type) || op->in.type == TYPE_INT32 || left_out) {
+        return TL_E_TYPE;
+    }
+    return op->code == OP_RESHAPE    ? check_reshape(op)
+           : is_activation(op->code) ? add_activation(p, op)
+                                     : add_layer(p, op);
+}
+
 static tl_status add_operator(tl_parser *p, uint32_t index)
 {
-    tl_reader *r = &p->reader;
-    tl_model *m = p->model;
-    uint32_t table = tl_element_table(r, p->operators, index);
+    tl_graph *g = &p->graph;
+    tl_reader *r = &g->reader;
+    tl_operator op;
+    uint32_t table = tl_element_table(r, g->operators, index);
     uint32_t code_index = (uint32_t)tl_field_i32(r, table, 0, 0);
-    tl_vector inputs = tl_field_vector(r, table, 1, 4);
+    op.inputs = tl_field_vector(r, table, 1, 4);
     tl_vector outputs = tl_field_vector(r, table, 2, 4);
-    uint32_t options = tl_field_table(r, table, 4);
-    uint32_t code_table = tl_element_table(r, p->codes, code_index);
+    op.options = tl_field_table(r, table, 4);
+    uint32_t code_table = tl_element_table(r, g->codes, code_index);
     if (r->bad) {
         return TL_E_TRUNCATED;
     }
     int32_t old_code = tl_field_i8(r, code_table, 0, 0);
     int32_t version = tl_field_i32(r, code_table, 2, 1);
-    int32_t code = tl_field_i32(r, code_table, 3, 0);
-    code = code > old_code ? code : old_code;
-    if (version < 1 || version > known_version(code)) {
-        m->culprit = code;
+    op.code = tl_field_i32(r, code_table, 3, 0);
+    op.code = op.code > old_code ? op.code : old_code;
+    p->model->culprit = op.code;
+    if (version < 1 || version > known_version(op.code)) {
         return TL_E_OP;
     }
-    if (inputs.count < 1 || outputs.count != 1) {
+    if (op.inputs.count < 1 || outputs.count != 1) {
         return TL_E_FORMAT;
     }
-    if (tl_read_i32(r, inputs.start) != p->current) {
+    if (tl_input_index(g, &op, 0) != p->current) {
         return TL_E_SHAPE; /* not a chain */
     }
-    if (m->n_layers != 0 && m->layers[m->n_layers - 1].activation == TL_SOFTMAX) {
-        m->culprit = OP_SOFTMAX; /* only the last operator may be one */
-        return TL_E_OP;
-    }
     int32_t output = tl_read_i32(r, outputs.start);
-    tl_status status = code == OP_FULLY_CONNECTED ? add_dense(p, inputs, output, options)
-                       : code == OP_RESHAPE       ? reshape(p, output)
-                                                  : add_activation(p, code, output, options);
+    tl_status status = tl_read_tensor(g, p->current, &op.in);
+    if (status == TL_OK) {
+        status = tl_read_tensor(g, output, &op.out);
+    }
+    if (status == TL_OK) {
+        status = dispatch(p, &op);
+    }
     p->current = output;
     return status == TL_OK && r->bad ? TL_E_TRUNCATED : status;
 }
 
+static tl_status open_input(tl_parser *p, tl_vector inputs)
+{
+    tl_tensor in;
+    p->current = tl_read_i32(&p->graph.reader, inputs.start);
+    tl_status status = tl_read_tensor(&p->graph, p->current, &in);
+    if (status != TL_OK) {
+        return status;
+    }
+    p->model->in_type = in.type == TYPE_INT8 ? TL_INT8 : TL_FLOAT32;
+    p->model->n_in = in.elements;
+    return in.type == TYPE_INT32 ? TL_E_TYPE : TL_OK;
+}
+
+static tl_status open_output(tl_parser *p, int32_t output)
+{
+    tl_model *m = p->model;
+    const tl_layer *last = &p->layer;
+    bool after_softmax = m->loss == TL_CROSS_ENTROPY && last->kind == TL_DEQUANTIZE;
+    if (!p->pending || output != p->current) {
+        return TL_E_SHAPE;
+    }
+    m->n_out = tl_elements(last->out);
+    m->out_type = last->kind == TL_QUANTIZE ||
+                          (last->type == TL_INT8 && last->kind != TL_DEQUANTIZE)
+                      ? TL_INT8
+                      : TL_FLOAT32;
+    m->loss = ends_in_softmax(p) || after_softmax ? TL_CROSS_ENTROPY : TL_MSE;
+    return finish_layer(p);
+}
+
 static tl_status open_graph(tl_parser *p)
 {
-    tl_reader *r = &p->reader;
-    tl_model *m = p->model;
+    tl_graph *g = &p->graph;
+    tl_reader *r = &g->reader;
     if (r->size < 8 || !tl_is_aligned(r->data) || tl_read_u32(r, 4) != 0x334c4654u) { /* "TFL3" */
         return r->size < 8 ? TL_E_TRUNCATED : TL_E_FORMAT;
     }
     uint32_t root = tl_follow(r, 0);
-    p->codes = tl_field_vector(r, root, 1, 4);
-    p->buffers = tl_field_vector(r, root, 4, 4);
+    g->codes = tl_field_vector(r, root, 1, 4);
+    g->buffers = tl_field_vector(r, root, 4, 4);
     uint32_t graph = tl_element_table(r, tl_field_vector(r, root, 2, 4), 0);
-    p->tensors = tl_field_vector(r, graph, 0, 4);
+    g->tensors = tl_field_vector(r, graph, 0, 4);
     tl_vector inputs = tl_field_vector(r, graph, 1, 4);
     tl_vector outputs = tl_field_vector(r, graph, 2, 4);
-    p->operators = tl_field_vector(r, graph, 3, 4);
+    g->operators = tl_field_vector(r, graph, 3, 4);
     if (r->bad) {
         return TL_E_TRUNCATED;
     }
     if (inputs.count != 1 || outputs.count != 1) {
         return TL_E_SHAPE;
     }
-    tl_tensor in;
-    p->current = tl_read_i32(r, inputs.start);
-    tl_status status = tl_read_tensor(p, p->current, &in);
-    if (status != TL_OK) {
-        return status;
-    }
-    if (in.type == TYPE_INT32) {
-        return TL_E_TYPE;
-    }
-    if (in.elements > TL_MAX_WIDTH) {
+    if (g->operators.count > MOST_OPERATORS) {
         return TL_E_LIMIT;
     }
-    m->type = in.type == TYPE_INT8 ? TL_INT8 : TL_FLOAT32;
-    m->n_in = (uint16_t)in.elements;
-    p->width = in.elements;
-    for (uint32_t i = 0; i < p->operators.count && status == TL_OK; i++) {
+    tl_status status = open_input(p, inputs);
+    for (uint32_t i = 0; i < g->operators.count && status == TL_OK; i++) {
+        p->model->loss = ends_in_softmax(p) ? TL_CROSS_ENTROPY : TL_MSE;
         status = add_operator(p, i);
     }
-    if (status == TL_OK && (m->n_layers == 0 || tl_read_i32(r, outputs.start) != p->current)) {
-        return TL_E_SHAPE;
-    }
-    m->n_out = (uint16_t)p->width;
-    return status;
+    return status == TL_OK ? open_output(p, tl_read_i32(r, outputs.start)) : status;
 }
 
-tl_status tl_model_open(tl_model *model, const uint8_t *file, uint32_t size)
+tl_status tl_model_open(tl_model *model, const uint8_t *file, uint32_t size, tl_layer *layers,
+                        uint16_t capacity)
 {
     if (model == 0 || file == 0) {
         return TL_E_ARGUMENT;
     }
-    static const tl_parser blank = {{0, 0, false}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0, 0};
+    static const tl_model unopened = {0};
+    static const tl_parser blank = {0};
     tl_parser parser = blank;
-    parser.reader.data = file;
-    parser.reader.size = size;
-    parser.model = model;
+    *model = unopened;
     model->file = file;
     model->file_size = size;
-    model->n_layers = 0;
-    model->n_in = model->n_out = 0;
-    model->culprit = 0;
-    model->loss = TL_MSE;
+    model->layers = layers;
+    parser.graph.reader.data = file;
+    parser.graph.reader.size = size;
+    parser.model = model;
+    parser.layers = layers;
+    parser.capacity = capacity;
     tl_status status = open_graph(&parser);
     if (status != TL_OK) {
         model->n_layers = 0;
         return status;
     }
-    bool softmax = model->layers[model->n_layers - 1].activation == TL_SOFTMAX;
-    model->loss = softmax ? TL_CROSS_ENTROPY : TL_MSE;
+    model->arena_infer = parser.rescale + parser.peak;
     return TL_OK;
 }

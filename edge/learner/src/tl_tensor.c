@@ -6,6 +6,13 @@ bool tl_is_aligned(const uint8_t *p)
     return ((uintptr_t)p & 3u) == 0;
 }
 
+int32_t tl_constant_i32(const tl_tensor *t, uint32_t i)
+{
+    int32_t value;
+    __builtin_memcpy(&value, t->data + 4u * i, 4);
+    return value;
+}
+
 static float float_at(tl_reader *r, uint32_t at)
 {
     uint32_t bits = tl_read_u32(r, at);
@@ -14,13 +21,32 @@ static float float_at(tl_reader *r, uint32_t at)
     return value;
 }
 
-static tl_status read_quantisation(tl_parser *p, uint32_t table, tl_tensor *t)
+/* Zero points are 64-bit in the file. All of a tensor's must be one small number. */
+static tl_status read_zeros(tl_reader *r, tl_vector zeros, tl_tensor *t)
 {
-    tl_reader *r = &p->reader;
+    for (uint32_t i = 0; i < zeros.count; i++) {
+        int32_t low = tl_read_i32(r, zeros.start + 8u * i);
+        int32_t high = tl_read_i32(r, zeros.start + 8u * i + 4u);
+        if (i == 0) {
+            t->zero = low;
+        }
+        if (low != t->zero || high != (low < 0 ? -1 : 0) || low < -128 || low > 127) {
+            return TL_E_FORMAT;
+        }
+    }
+    return TL_OK;
+}
+
+static tl_status read_quantisation(tl_reader *r, uint32_t table, tl_tensor *t)
+{
     tl_vector scales = tl_field_vector(r, table, 2, 4);
     tl_vector zeros = tl_field_vector(r, table, 3, 8);
+    t->axis = tl_field_i32(r, table, 6, 0);
     if (r->bad) {
         return TL_E_TRUNCATED;
+    }
+    if (scales.count > TL_MAX_SCALES || zeros.count > scales.count) {
+        return scales.count > TL_MAX_SCALES ? TL_E_LIMIT : TL_E_FORMAT;
     }
     if (scales.count == 0) {
         return TL_OK;
@@ -28,23 +54,19 @@ static tl_status read_quantisation(tl_parser *p, uint32_t table, tl_tensor *t)
     t->scales = r->data + scales.start;
     t->n_scales = scales.count;
     t->scale = float_at(r, scales.start);
-    t->zero = zeros.count != 0 ? tl_read_i32(r, zeros.start) : 0;
     for (uint32_t i = 0; i < scales.count; i++) {
         float scale = float_at(r, scales.start + 4u * i);
         if (!tl_is_finite(scale) || !(scale > 0.0f)) {
             return TL_E_FORMAT;
         }
     }
-    return t->zero < -128 || t->zero > 127 ? TL_E_FORMAT : TL_OK;
+    return t->type == TYPE_INT8 ? read_zeros(r, zeros, t) : TL_OK;
 }
 
-static tl_status read_constant(tl_parser *p, uint32_t buffer_index, tl_tensor *t)
+static tl_status read_constant(tl_graph *g, uint32_t buffer_index, tl_tensor *t)
 {
-    tl_reader *r = &p->reader;
-    uint32_t buffer = tl_element_table(r, p->buffers, buffer_index);
-    if (r->bad) {
-        return TL_E_TRUNCATED;
-    }
+    tl_reader *r = &g->reader;
+    uint32_t buffer = tl_element_table(r, g->buffers, buffer_index);
     tl_vector data = tl_field_vector(r, buffer, 0, 1);
     if (r->bad) {
         return TL_E_TRUNCATED;
@@ -60,15 +82,33 @@ static tl_status read_constant(tl_parser *p, uint32_t buffer_index, tl_tensor *t
     return width == 4u && !tl_is_aligned(t->data) ? TL_E_FORMAT : TL_OK;
 }
 
-tl_status tl_read_tensor(tl_parser *p, int32_t index, tl_tensor *t)
+static tl_status read_shape(tl_reader *r, tl_vector shape, tl_tensor *t)
 {
-    tl_reader *r = &p->reader;
-    static const tl_tensor empty = {0, 0, 0, 0, 0, 0.0f, 0};
+    if (shape.count > TL_MAX_RANK) {
+        return TL_E_SHAPE;
+    }
+    t->rank = shape.count;
+    t->elements = 1;
+    for (uint32_t i = 0; i < shape.count; i++) {
+        int32_t size = tl_read_i32(r, shape.start + 4u * i);
+        if (size < 1 || (uint32_t)size > TL_MAX_ELEMENTS / t->elements) {
+            return size < 1 ? TL_E_SHAPE : TL_E_LIMIT;
+        }
+        t->sizes[i] = (uint32_t)size;
+        t->elements *= (uint32_t)size;
+    }
+    return TL_OK;
+}
+
+tl_status tl_read_tensor(tl_graph *g, int32_t index, tl_tensor *t)
+{
+    tl_reader *r = &g->reader;
+    static const tl_tensor empty = {0, 0, {0, 0, 0, 0}, 0, 0, 0, 0, 0, 0.0f, 0};
     *t = empty;
     if (index < 0) {
         return TL_E_FORMAT;
     }
-    uint32_t table = tl_element_table(r, p->tensors, (uint32_t)index);
+    uint32_t table = tl_element_table(r, g->tensors, (uint32_t)index);
     if (r->bad) {
         return TL_E_TRUNCATED;
     }
@@ -79,31 +119,35 @@ tl_status tl_read_tensor(tl_parser *p, int32_t index, tl_tensor *t)
     if (r->bad) {
         return TL_E_TRUNCATED;
     }
-    t->elements = 1;
-    for (uint32_t i = 0; i < shape.count; i++) {
-        int32_t size = tl_read_i32(r, shape.start + 4u * i);
-        if (size < 1 || (uint32_t)size > TL_MAX_WIDTH * TL_MAX_WIDTH / t->elements) {
-            return size < 1 ? TL_E_SHAPE : TL_E_LIMIT;
-        }
-        t->elements *= (uint32_t)size;
+    tl_status status = read_shape(r, shape, t);
+    if (status == TL_OK && t->type != TYPE_FLOAT32 && t->type != TYPE_INT8 &&
+        t->type != TYPE_INT32) {
+        status = TL_E_TYPE;
     }
-    if (t->type != TYPE_FLOAT32 && t->type != TYPE_INT8 && t->type != TYPE_INT32) {
-        return TL_E_TYPE;
+    if (status == TL_OK && quantisation != 0) {
+        status = read_quantisation(r, quantisation, t);
     }
-    if (quantisation != 0) {
-        tl_status status = read_quantisation(p, quantisation, t);
-        if (status != TL_OK) {
-            return status;
-        }
-    }
-    return read_constant(p, buffer, t);
+    return status == TL_OK ? read_constant(g, buffer, t) : status;
 }
 
-bool tl_is_matrix(tl_parser *p, int32_t index, uint32_t rows, uint32_t columns)
+tl_status tl_shape_of(const tl_tensor *t, tl_shape *shape)
 {
-    tl_reader *r = &p->reader;
-    uint32_t table = tl_element_table(r, p->tensors, (uint32_t)index);
-    tl_vector shape = tl_field_vector(r, table, 0, 4);
-    return shape.count == 2 && tl_read_u32(r, shape.start) == rows &&
-           tl_read_u32(r, shape.start + 4u) == columns;
+    bool image = t->rank == 4 && t->sizes[0] == 1;
+    for (uint32_t i = 0; i < t->rank; i++) {
+        if (image && t->sizes[i] > 0xffffu) {
+            return TL_E_LIMIT;
+        }
+    }
+    if (image) {
+        shape->h = (uint16_t)t->sizes[1];
+        shape->w = (uint16_t)t->sizes[2];
+        shape->c = (uint16_t)t->sizes[3];
+        return TL_OK;
+    }
+    if (t->elements > 0xffffu) {
+        return TL_E_LIMIT;
+    }
+    shape->h = shape->w = 1;
+    shape->c = (uint16_t)t->elements;
+    return TL_OK;
 }

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from firmware_sim.memory import PAGE, STACK_BYTES, STACK_PAINT, MemoryMap
 from firmware_sim.sensor import SensorLine
+from firmware_sim.trace import BlockTrace
 
 __all__ = ["Fault", "Machine", "Setup", "erased_slots", "painted_depth"]
 
@@ -43,6 +44,7 @@ class Setup:
         slots: both flash slots; survives power cuts.
         sensor: the other end of the sensor line.
         count_instructions: whether `Machine.instructions` is wanted; slower in Unicorn.
+        trace: told of every block that runs (Unicorn only).
     """
 
     core: str
@@ -52,6 +54,7 @@ class Setup:
     slots: mmap.mmap
     sensor: SensorLine
     count_instructions: bool = False
+    trace: BlockTrace | None = None
 
 
 class Machine(Protocol):

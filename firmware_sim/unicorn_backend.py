@@ -9,6 +9,7 @@ from edge.errors import MissingExtra, UsageError
 from firmware_sim.cores import CORES
 from firmware_sim.machine import Fault, Setup, painted_depth
 from firmware_sim.memory import IMAGE_BYTES, PAGE, STACK_BYTES
+from firmware_sim.thumb import lengths
 
 __all__ = ["UnicornMachine"]
 
@@ -36,7 +37,7 @@ class UnicornMachine:
         self._sent = (bytearray(), bytearray())
         self._interrupted = False
         self._map()
-        if setup.count_instructions:
+        if setup.count_instructions or setup.trace is not None:
             self._count()
         self._pc = int.from_bytes(setup.image[4:8], "little") & ~1
         self._advance(None, None)  # boots, until it waits for its first request
@@ -137,25 +138,25 @@ class UnicornMachine:
     def _count(self) -> None:
         import unicorn
 
-        lengths: dict[int, int] = {}
-        image = self._setup.image
+        found: dict[int, int] = {}
+        base, image, trace = self._setup.memory.layout.image, self._setup.image, self._setup.trace
 
         def block(uc: Any, address: int, size: int, data: Any) -> None:
             key = address << 16 | size
-            if key not in lengths:
-                lengths[key] = _thumb_length(image[address : address + size])
-            self.instructions += lengths[key]
+            if key not in found:
+                start = address - base
+                found[key] = len(lengths(image[start : start + size]))
+            self.instructions += found[key]
+            if trace is not None:
+                trace.block(address, size, self._call_registers)
 
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
 
+    def _call_registers(self) -> tuple[int, int]:
+        import unicorn
 
-def _thumb_length(code: bytes) -> int:
-    """Instructions in a run of Thumb code: 4 bytes if the first half-word says so, else 2."""
-    at = count = 0
-    while at < len(code):
-        at += 4 if code[at + 1] >> 3 in (0b11101, 0b11110, 0b11111) else 2
-        count += 1
-    return count
+        read = self._uc.reg_read
+        return read(unicorn.arm_const.UC_ARM_REG_LR), read(unicorn.arm_const.UC_ARM_REG_SP)
 
 
 def _engine(core: str) -> Any:

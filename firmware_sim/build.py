@@ -18,7 +18,7 @@ IMAGES = _ROOM / "images"
 
 Kind = Literal["agent", "trainer"]
 _PREFIX: dict[Kind, str] = {"agent": "tinyfleet", "trainer": "trainer"}
-_SHIPPED: tuple[tuple[Kind, str], ...] = tuple(("agent", core) for core in CORES)
+_SHIPPED: tuple[tuple[Kind, str], ...] = (*(("agent", core) for core in CORES), ("trainer", "m4f"))
 
 
 def image_path(core: str, kind: Kind = "agent") -> Path:
@@ -47,15 +47,16 @@ def _agent(toolchain: Toolchain) -> Program:
 def _trainer(toolchain: Toolchain) -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
-    own = [*(firmware / "trainer").glob("*.c")]
+    names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "sensor.c", "frames.c"]
     if toolchain == "gcc":
-        own.append(firmware / "memory.c")
+        names.append("memory.c")
+    own = [firmware / name for name in names]
     sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
     return Program(
         fast=tuple(source for source in sources if "/tl_kernels" in source),
         small=tuple(source for source in sources if "/tl_kernels" not in source),
-        script="firmware_sim/firmware/trainer/link.ld",
-        defines=("-DTL_DENSE_ONLY=1",),
+        script="firmware_sim/firmware/boards/link.ld",
+        defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
     )
 
 

@@ -15,6 +15,8 @@ bool tl_has_fma(void)
 #endif
 }
 
+#if !(defined(__arm__) && defined(__thumb2__) && defined(__ARM_FP)) /* tl_kernels_vfp.c */
+
 #if defined(__x86_64__) && !defined(__FMA__)
 #define TARGET_FMA __attribute__((target("fma")))
 #else
@@ -140,3 +142,5 @@ void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t
         back_rows(fma, rows, count, x, n_in, sums);
     }
 }
+
+#endif

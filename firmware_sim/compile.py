@@ -27,7 +27,7 @@ _FAST = ("-O2",)
 # zig takes -Oz for -Os; clang itself does not.
 _SMALL: dict[str, tuple[str, ...]] = {"zig": ("-Os", "-Xclang", "-Oz"), "gcc": ("-Os",)}
 _LINK = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-z,max-page-size=4")
-_HOT = ("tl_kernels*.c", "tl_int8*.c", "tl_dense*.c", "tl_conv*.c", "tl_activation.c")
+_HOT = ("tl_kernels*.c", "tl_int8*.c", "tl_activation.c", "tl_learn.c")
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,17 @@ class SimulatedDevice:
         with self._lock:
             return self._powered().peak_stack()
 
+    def memory(self, address: int, size: int) -> bytes:
+        """Bytes of the board's memory."""
+        with self._lock:
+            return self._powered().memory(address, size)
+
+    def flash(self, offset: int, data: bytes) -> None:
+        """Write into the slots, from the start of slot A, while the board has no power."""
+        if self.running:
+            raise TinyfleetError(f"{self.device_id} has power", hint="kill() first")
+        self._setup.slots[offset : offset + len(data)] = data
+
     @property
     def fault(self) -> Fault | None:
         """Why the board has crashed; None if it has not."""

@@ -75,6 +75,9 @@ class Machine(Protocol):
     def peak_stack(self) -> int:
         """Most bytes of stack used since power-on."""
 
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory while the board stands still or waits."""
+
     def interrupt(self) -> None:
         """Make a `read` or `run` in another thread return soon."""
 

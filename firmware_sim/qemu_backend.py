@@ -87,7 +87,13 @@ class QemuMachine:
 
     def peak_stack(self) -> int:
         """Most bytes of stack used, from the paint that is left."""
-        return painted_depth(self._memory(self._setup.memory.layout.ram, STACK_BYTES))
+        return painted_depth(self.memory(self._setup.memory.layout.ram, STACK_BYTES))
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory."""
+        file = self._path / "memory"
+        self._control.ask("memsave", val=address, size=size, filename=str(file))
+        return file.read_bytes()
 
     def interrupt(self) -> None:
         """Nothing to do: a read ends by itself."""
@@ -97,7 +103,7 @@ class QemuMachine:
         memory, slots = self._setup.memory, self._setup.slots
         with contextlib.suppress(TinyfleetError):
             self._control.ask("stop")
-            slots[:] = self._memory(memory.slot_base, len(slots))
+            slots[:] = self.memory(memory.slot_base, len(slots))
         self._end()
 
     def _launch(self) -> subprocess.Popen[bytes]:
@@ -171,11 +177,6 @@ class QemuMachine:
         file = self._path / "log"
         lines = file.read_text(errors="replace")[:4000].splitlines() if file.exists() else []
         return " ".join(line for line in lines if "waiting for connection" not in line)
-
-    def _memory(self, address: int, size: int) -> bytes:
-        file = self._path / "memory"
-        self._control.ask("memsave", val=address, size=size, filename=str(file))
-        return file.read_bytes()
 
     def _end(self) -> None:
         self._process.kill()

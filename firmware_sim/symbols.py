@@ -1,4 +1,4 @@
-"""The functions of a firmware image: names and addresses from its ELF symbol table."""
+"""Names and addresses in a firmware image, from its ELF symbol table."""
 
 import struct
 from bisect import bisect_right
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.errors import UsageError
 
-__all__ = ["Function", "Functions", "read_functions"]
+__all__ = ["Function", "Functions", "address_of", "read_functions"]
 
 _HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
 _SECTION = struct.Struct("<10I")
@@ -63,36 +63,51 @@ def read_functions(path: Path) -> Functions:
     Of several names for one address (aliases in the compiler's runtime) the first one in
     alphabetical order counts.
     """
+    found: dict[int, Function] = {}
+    for kind, function in _symbols(path):
+        known = found.get(function.address)
+        if kind == _FUNC and function.size and (known is None or function.name < known.name):
+            found[function.address] = function
+    return Functions(list(found.values()))
+
+
+def address_of(path: Path, name: str) -> int:
+    """Where a variable or a mark of the linker lies; UsageError if the image has none."""
+    for _, symbol in _symbols(path):
+        if symbol.name == name:
+            return symbol.address
+    raise UsageError(f"{path.name} has no symbol {name!r}")
+
+
+def _symbols(path: Path) -> list[tuple[int, Function]]:
     data = path.read_bytes()
     try:
-        found = _functions(data)
+        found = _entries(data)
     except (struct.error, ValueError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not a firmware image: {error}") from None
     if not found:
         raise UsageError(f"{path.name} has no symbols", hint="link it without -s")
-    return Functions(list(found.values()))
+    return found
 
 
-def _functions(data: bytes) -> dict[int, Function]:
+def _entries(data: bytes) -> list[tuple[int, Function]]:
     header = _HEADER.unpack_from(data)
     if header[0][:5] != b"\x7fELF\x01":
         raise ValueError("not a 32-bit ELF")
     offset, size, count = header[6], header[11], header[12]
     sections = [_SECTION.unpack_from(data, offset + index * size) for index in range(count)]
-    found: dict[int, Function] = {}
+    found = []
     for section in sections:
         if section[1] != _SYMTAB:
             continue
         if section[6] >= count:
             raise ValueError("its symbols have no names")
         names = _span(data, sections[section[6]])
-        for entry in _SYMBOL.iter_unpack(_span(data, section)):
-            name, address, length, info = entry[0], entry[1] & ~1, entry[2], entry[3]
-            if info & 0xF == _FUNC and length:
-                function = Function(address, length, _text(names, name))
-                known = found.get(address)
-                if known is None or function.name < known.name:
-                    found[address] = function
+        for name, address, length, info, _, _ in _SYMBOL.iter_unpack(_span(data, section)):
+            kind = info & 0xF
+            if name:
+                start = address & ~1 if kind == _FUNC else address
+                found.append((kind, Function(start, length, _text(names, name))))
     return found
 
 

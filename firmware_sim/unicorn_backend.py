@@ -60,7 +60,11 @@ class UnicornMachine:
 
     def peak_stack(self) -> int:
         """Most bytes of stack used, from the paint that is left."""
-        return painted_depth(bytes(self._uc.mem_read(self._setup.memory.layout.ram, STACK_BYTES)))
+        return painted_depth(self.memory(self._setup.memory.layout.ram, STACK_BYTES))
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory."""
+        return bytes(self._uc.mem_read(address, size))
 
     def interrupt(self) -> None:
         """Stop the emulation in another thread."""

@@ -1,0 +1,181 @@
+/* The two inner loops of tl_kernels_soft.c. */
+#include "tl_internal.h"
+
+#if (defined(__arm__) && !defined(__ARM_FP)) || defined(TL_SOFT_ON_HOST)
+
+#include "tl_soft_float.h"
+
+#define HALF 0x80000000u
+
+/* high + low / 2^32, rounded to nearest even. */
+static inline int32_t rounded(int32_t high, uint32_t low)
+{
+    uint32_t up = (uint32_t)high + (low >> 31);
+    return (int32_t)(low == HALF ? up & ~1u : up);
+}
+
+/* Rounded product of a signed m << 7 and a signed mantissa << 1, |mantissa| from 2^23 on.
+ * *less: 1 if its exponent is the sum of the two, 0 if one more than that. */
+static inline int32_t product(int32_t a, int32_t b, int32_t *less)
+{
+#if defined(__ARM_ARCH_6M__)
+    /* The core multiplies 32 x 32 to 32 bits: cut one factor into 8 and 16 bits, the other too. */
+    uint32_t sign = (uint32_t)((a ^ b) >> 31);
+    uint32_t x = (uint32_t)(a < 0 ? -a : a) >> 7;
+    uint32_t y = (uint32_t)(b < 0 ? -b : b) >> 1;
+    uint32_t xl = x & 0xFFFFu;
+    uint32_t xh = x >> 16;
+    uint32_t yl = y & 0xFFFFu;
+    uint32_t yh = y >> 16;
+    uint32_t ll = xl * yl;
+    uint32_t top = ((xh * yh) << 16) + xh * yl + xl * yh + (ll >> 16);
+    *less = 0;
+    if (top < HALF) {
+        *less = 1;
+        top = (top << 1) | ((ll >> 15) & 1u);
+        ll <<= 1;
+    }
+    uint32_t m = (uint32_t)rounded((int32_t)(top >> 8), (top << 24) | ((ll & 0xFFFFu) << 8));
+    return (int32_t)((m ^ sign) - sign);
+#else
+    int64_t p = (int64_t)a * b;
+    int32_t high = (int32_t)(p >> 32);
+    uint32_t low = (uint32_t)p;
+    *less = 0;
+    if ((high ^ (int32_t)((uint32_t)high << 8)) >= 0) { /* |p| is below 2^55 */
+        *less = 1;
+        high = (int32_t)((uint32_t)high << 1 | low >> 31);
+        low <<= 1;
+    }
+    return rounded(high, low);
+#endif
+}
+
+static uint32_t packed(int32_t m, int32_t e)
+{
+    if (m == 0) {
+        return 0;
+    }
+    uint32_t sign = (uint32_t)m & HALF;
+    uint32_t size = (uint32_t)(m < 0 ? -m : m);
+    if (e < 1) { /* only after cancellation, so the bits shifted out are 0 */
+        return sign | size >> (1 - e);
+    }
+    return sign | (((uint32_t)(e - 1) << 23) + size);
+}
+
+static inline int32_t leading_zeros(uint32_t x)
+{
+#if defined(__ARM_ARCH_6M__)
+    int32_t n = 0;
+    if (x == 0) {
+        return 32;
+    }
+    for (; (x & HALF) == 0; x <<= 1) {
+        n++;
+    }
+    return n;
+#else
+    return x == 0 ? 32 : __builtin_clz(x);
+#endif
+}
+
+/* The sum from the term on at which a weight was met that is not ordinary. */
+static float plain_dot(float sum, const float *w, const tl_soft_term *t, const tl_soft_term *end)
+{
+    for (; t < end; t++) {
+        sum += w[t->offset] * tl_soft_float(t->bits);
+    }
+    return sum;
+}
+
+float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_soft_term *end)
+{
+    uint32_t start = tl_soft_bits(sum);
+    int32_t e = tl_soft_exponent(start);
+    int32_t m = tl_soft_mantissa(start);
+    if (start << 1 == 0) {
+        m = 0;
+        e = TL_SOFT_ZERO;
+    } else if (e == 0 || e > TL_SOFT_TOP) {
+        return plain_dot(sum, w, t, end);
+    }
+    do {
+        uint32_t bits = tl_soft_bits(w[t->offset]);
+        uint32_t twice = bits << 1;
+        if ((int32_t)(twice ^ (twice << 1)) >= 0) { /* exponent field below 64 or above 191 */
+            if (twice == 0) {
+                continue;
+            }
+            return plain_dot(tl_soft_float(packed(m, e)), w, t, end);
+        }
+        int32_t less;
+        int32_t p = product(t->m, 2 * tl_soft_mantissa(bits), &less);
+        int32_t p_e = (int32_t)(twice >> 24) + t->e + 1 - less;
+        int32_t d = e - p_e;
+        uint32_t low;
+        if (d >= 32) {
+            continue;
+        }
+        if (d > 0) {
+            low = (uint32_t)p << (32 - d);
+            m += p >> d;
+        } else {
+            e = p_e;
+            if (d <= -32) {
+                m = p;
+                continue;
+            }
+            low = d == 0 ? 0 : (uint32_t)m << (32 + d);
+            m = p + (m >> -d);
+        }
+        uint32_t change = (uint32_t)m ^ ((uint32_t)m << 1);
+        if (change >> 24 != 1) {
+            if (change >> 24 != 0) {
+                low = low >> 1 | (uint32_t)m << 31;
+                m >>= 1;
+                e++;
+            } else {
+                if (m == 0 && low == 0) {
+                    e = TL_SOFT_ZERO;
+                    continue;
+                }
+                int32_t k = leading_zeros(change) - 7;
+                m = (int32_t)((uint32_t)m << k | low >> (32 - k));
+                low <<= k;
+                e -= k;
+            }
+        }
+        m = rounded(m, low);
+    } while (++t < end);
+    return tl_soft_float(packed(m, e));
+}
+
+void tl_soft_subtract(float *w, const tl_soft_term *t, const tl_soft_term *end, uint32_t x)
+{
+    int32_t factor = -2 * tl_soft_mantissa(x);
+    int32_t x_e = tl_soft_exponent(x) + 1;
+    for (; t < end; t++) {
+        uint32_t bits = tl_soft_bits(w[t->offset]);
+        int32_t less;
+        int32_t p = product(t->m, factor, &less);
+        int32_t p_e = t->e + x_e - less;
+        int32_t d = (int32_t)((bits << 1) >> 24) - p_e;
+        if (d >= 32) {
+            continue; /* infinity and NaN too */
+        }
+        if (d >= 0) {
+            /* The bits of a float count like an integer while the exponent stays. */
+            int32_t q = (bits >> 31) != 0 ? -p : p;
+            uint32_t low = d == 0 ? 0 : (uint32_t)q << (32 - d);
+            uint32_t next = bits + (uint32_t)(q >> d);
+            if ((next ^ bits) >> 23 == 0) {
+                w[t->offset] = tl_soft_float((uint32_t)rounded((int32_t)next, low));
+                continue;
+            }
+        }
+        w[t->offset] += tl_soft_float(packed(p, p_e));
+    }
+}
+
+#endif

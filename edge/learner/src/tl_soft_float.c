@@ -64,19 +64,17 @@ static uint32_t packed(int32_t m, int32_t e)
     return sign | (((uint32_t)(e - 1) << 23) + size);
 }
 
-static inline int32_t leading_zeros(uint32_t x)
+/* Places to shift a nonzero `change` (below 2^24) left so that bit 24 is its highest. */
+static inline int32_t places(uint32_t change)
 {
 #if defined(__ARM_ARCH_6M__)
-    int32_t n = 0;
-    if (x == 0) {
-        return 32;
-    }
-    for (; (x & HALF) == 0; x <<= 1) {
+    int32_t n = 1; /* mostly the answer, and there is no instruction for it */
+    for (; (change & 0x800000u) == 0; change <<= 1) {
         n++;
     }
     return n;
 #else
-    return x == 0 ? 32 : __builtin_clz(x);
+    return __builtin_clz(change) - 7;
 #endif
 }
 
@@ -140,7 +138,7 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
                     e = TL_SOFT_ZERO;
                     continue;
                 }
-                int32_t k = leading_zeros(change) - 7;
+                int32_t k = change == 0 ? 24 : places(change);
                 m = (int32_t)((uint32_t)m << k | low >> (32 - k));
                 low <<= k;
                 e -= k;

@@ -14,36 +14,37 @@ static inline int32_t rounded(int32_t high, uint32_t low)
     return (int32_t)(low == HALF ? up & ~1u : up);
 }
 
-/* Rounded product of a signed m << 7 and a signed mantissa << 1, |mantissa| from 2^23 on.
- * *less: 1 if its exponent is the sum of the two, 0 if one more than that. */
-static inline int32_t product(int32_t a, int32_t b, int32_t *less)
+/* Rounded product of a term and a float. *gap grows by 1 if the product is in the lower of its two
+ * possible binades. */
+static inline int32_t product(const tl_soft_term *t, uint32_t other, int32_t *gap)
 {
 #if defined(__ARM_ARCH_6M__)
-    /* The core multiplies 32 x 32 to 32 bits: cut one factor into 8 and 16 bits, the other too. */
-    uint32_t sign = (uint32_t)((a ^ b) >> 31);
-    uint32_t x = (uint32_t)(a < 0 ? -a : a) >> 7;
-    uint32_t y = (uint32_t)(b < 0 ? -b : b) >> 1;
-    uint32_t xl = x & 0xFFFFu;
-    uint32_t xh = x >> 16;
-    uint32_t yl = y & 0xFFFFu;
-    uint32_t yh = y >> 16;
-    uint32_t ll = xl * yl;
-    uint32_t top = ((xh * yh) << 16) + xh * yl + xl * yh + (ll >> 16);
-    *less = 0;
+    /* The core multiplies 32 x 32 to 32 bits: cut both factors into 8 and 16 bits. */
+    uint32_t a = tl_soft_size(other);
+    uint32_t b = (uint32_t)t->m;
+    uint32_t al = a & 0xFFFFu;
+    uint32_t ah = a >> 16;
+    uint32_t bl = b & 0xFFFFu;
+    uint32_t bh = b >> 16;
+    uint32_t rest = al * bl;
+    uint32_t top = ((ah * bh) << 16) + (ah * bl + al * bh) + (rest >> 16);
+    rest <<= 16; /* the product is top + rest / 2^32, in units of 2^16 */
     if (top < HALF) {
-        *less = 1;
-        top = (top << 1) | ((ll >> 15) & 1u);
-        ll <<= 1;
+        *gap += 1;
+        top = (top << 1) + (rest >> 31);
+        rest <<= 1;
     }
-    uint32_t m = (uint32_t)rounded((int32_t)(top >> 8), (top << 24) | ((ll & 0xFFFFu) << 8));
-    return (int32_t)((m ^ sign) - sign);
+    uint32_t m = (top >> 8) + ((top >> 7) & 1u);
+    if ((top << 24) == HALF && rest == 0) {
+        m &= ~1u;
+    }
+    return (int32_t)(t->bits ^ other) < 0 ? -(int32_t)m : (int32_t)m;
 #else
-    int64_t p = (int64_t)a * b;
+    int64_t p = (int64_t)t->m * (2 * tl_soft_mantissa(other));
     int32_t high = (int32_t)(p >> 32);
     uint32_t low = (uint32_t)p;
-    *less = 0;
-    if ((high ^ (int32_t)((uint32_t)high << 8)) >= 0) { /* |p| is below 2^55 */
-        *less = 1;
+    if ((high ^ (int32_t)((uint32_t)high << 8)) >= 0) {
+        *gap += 1;
         high = (int32_t)((uint32_t)high << 1 | low >> 31);
         low <<= 1;
     }
@@ -107,10 +108,8 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
             }
             return plain_dot(tl_soft_float(packed(m, e)), w, t, end);
         }
-        int32_t less;
-        int32_t p = product(t->m, 2 * tl_soft_mantissa(bits), &less);
-        int32_t p_e = (int32_t)(twice >> 24) + t->e + 1 - less;
-        int32_t d = e - p_e;
+        int32_t d = e - t->e - (int32_t)(twice >> 24);
+        int32_t p = product(t, bits, &d);
         uint32_t low;
         if (d >= 32) {
             continue;
@@ -119,7 +118,7 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
             low = (uint32_t)p << (32 - d);
             m += p >> d;
         } else {
-            e = p_e;
+            e -= d;
             if (d <= -32) {
                 m = p;
                 continue;
@@ -151,14 +150,13 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
 
 void tl_soft_subtract(float *w, const tl_soft_term *t, const tl_soft_term *end, uint32_t x)
 {
-    int32_t factor = -2 * tl_soft_mantissa(x);
-    int32_t x_e = tl_soft_exponent(x) + 1;
+    int32_t x_e = tl_soft_exponent(x);
+    x ^= HALF; /* subtract: add the negative */
     for (; t < end; t++) {
         uint32_t bits = tl_soft_bits(w[t->offset]);
-        int32_t less;
-        int32_t p = product(t->m, factor, &less);
-        int32_t p_e = t->e + x_e - less;
-        int32_t d = (int32_t)((bits << 1) >> 24) - p_e;
+        int32_t e = (int32_t)((bits << 1) >> 24);
+        int32_t d = e - t->e - x_e;
+        int32_t p = product(t, x, &d);
         if (d >= 32) {
             continue; /* infinity and NaN too */
         }
@@ -172,7 +170,7 @@ void tl_soft_subtract(float *w, const tl_soft_term *t, const tl_soft_term *end, 
                 continue;
             }
         }
-        w[t->offset] += tl_soft_float(packed(p, p_e));
+        w[t->offset] += tl_soft_float(packed(p, e - d));
     }
 }
 

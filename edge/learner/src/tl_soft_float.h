@@ -17,8 +17,8 @@
 #define TL_SOFT_HIGH 174
 #define TL_SOFT_TOP 246
 
-/* A factor: what it meets is at `offset` (in floats); m << 7, signed; exponent field - 127;
- * and the bits of the float. */
+/* A factor: what it meets is at `offset` (in floats); m in the form
+ * the core multiplies best (M0: |m|, others: m << 7); exponent field - 126; bits of the float. */
 typedef struct tl_soft_term {
     uint32_t offset;
     int32_t m;
@@ -51,15 +51,25 @@ static inline int32_t tl_soft_exponent(uint32_t bits)
     return (int32_t)((bits << 1) >> 24);
 }
 
+static inline uint32_t tl_soft_size(uint32_t bits)
+{
+    return (bits & 0x7FFFFFu) | 0x800000u;
+}
+
 static inline int32_t tl_soft_mantissa(uint32_t bits)
 {
-    int32_t m = (int32_t)((bits & 0x7FFFFFu) | 0x800000u);
+    int32_t m = (int32_t)tl_soft_size(bits);
     return (bits >> 31) != 0 ? -m : m;
 }
 
 static inline tl_soft_term tl_soft_term_of(uint32_t bits, uint32_t offset)
 {
-    tl_soft_term t = {offset, tl_soft_mantissa(bits) * 128, tl_soft_exponent(bits) - 127, bits};
+#if defined(__ARM_ARCH_6M__)
+    int32_t m = (int32_t)tl_soft_size(bits);
+#else
+    int32_t m = tl_soft_mantissa(bits) * 128;
+#endif
+    tl_soft_term t = {offset, m, tl_soft_exponent(bits) - 126, bits};
     return t;
 }
 

@@ -14,6 +14,12 @@ static inline int32_t rounded(int32_t high, uint32_t low)
     return (int32_t)(low == HALF ? up & ~1u : up);
 }
 
+/* The 32 bits below the point of m / 2^d, d from 0 to 31. */
+static inline uint32_t below(int32_t m, int32_t d)
+{
+    return ((uint32_t)m << 1) << (31 - d); /* one shift by 32 - d is not defined for d = 0 */
+}
+
 /* Rounded product of a term and a float. *gap grows by 1 if the product is in the lower of its two
  * possible binades. */
 static inline int32_t product(const tl_soft_term *t, uint32_t other, int32_t *gap)
@@ -114,8 +120,8 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
         if (d >= 32) {
             continue;
         }
-        if (d > 0) {
-            low = (uint32_t)p << (32 - d);
+        if (d >= 0) {
+            low = below(p, d);
             m += p >> d;
         } else {
             e -= d;
@@ -123,7 +129,7 @@ float tl_soft_dot(float sum, const float *w, const tl_soft_term *t, const tl_sof
                 m = p;
                 continue;
             }
-            low = d == 0 ? 0 : (uint32_t)m << (32 + d);
+            low = below(m, -d);
             m = p + (m >> -d);
         }
         uint32_t change = (uint32_t)m ^ ((uint32_t)m << 1);
@@ -163,7 +169,7 @@ void tl_soft_subtract(float *w, const tl_soft_term *t, const tl_soft_term *end, 
         if (d >= 0) {
             /* The bits of a float count like an integer while the exponent stays. */
             int32_t q = (bits >> 31) != 0 ? -p : p;
-            uint32_t low = d == 0 ? 0 : (uint32_t)q << (32 - d);
+            uint32_t low = below(q, d);
             uint32_t next = bits + (uint32_t)(q >> d);
             if ((next ^ bits) >> 23 == 0) {
                 w[t->offset] = tl_soft_float((uint32_t)rounded((int32_t)next, low));

@@ -7,11 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dense_chain import Dense, UnsupportedOperator, chain
+from edge.chain import ChainLayer, UnsupportedOperator, chain, layer_specs
 from edge.errors import ArtifactError, UsageError
 from edge.flatbuffer import TruncatedArtifact
-from edge.int8 import Int8Layer, int8_layer
-from edge.spec import LayerSpec, ModelSpec
+from edge.spec import ModelSpec
 from edge.tflite import Graph, OperatorInfo, TensorInfo, read_graph
 
 __all__ = ["Artifact", "ArtifactError", "Description", "TruncatedArtifact", "UnsupportedOperator"]
@@ -77,7 +76,7 @@ class Artifact:
     @property
     def dtype(self) -> str:
         """Type of the input: float32, int8, ..."""
-        return self._graph.tensors[self._graph.inputs[0]].dtype
+        return self.input.dtype
 
     @property
     def operators(self) -> tuple[OperatorInfo, ...]:
@@ -94,63 +93,105 @@ class Artifact:
         """Multiply-accumulates of convolution, depthwise and dense operators, one inference."""
         return self._graph.macs()
 
+    @property
+    def input(self) -> TensorInfo:
+        """The (first) input."""
+        return self._graph.tensors[self._graph.inputs[0]]
+
+    @property
+    def output(self) -> TensorInfo:
+        """The (first) output."""
+        return self._graph.tensors[self._graph.outputs[0]]
+
     @cached_property
-    def spec(self) -> ModelSpec:
-        """The architecture, where the learner knows it.
+    def chain(self) -> tuple[ChainLayer, ...]:
+        """The layers with their numbers, as the learner runs them: int8 ones, then float32 ones.
 
         Raises:
             UnsupportedOperator: an operator, version or form that the learner does not know.
+            ArtifactError: a constant is not what its shape needs.
         """
-        layers = tuple(LayerSpec(part.n_in, part.n_out, part.activation) for part in self._chain)
-        softmax = layers[-1].activation == "softmax"
-        try:
-            return ModelSpec(layers, "cross_entropy" if softmax else "mse")
-        except UsageError as error:
-            raise UnsupportedOperator(error.message) from error
+        return chain(self._graph)
 
-    def parameters(self) -> NDArray[np.float32]:
-        """The parameters, flat, laid out as `ModelSpec` says: float32 [spec.n_parameters].
+    @cached_property
+    def backbone(self) -> tuple[ChainLayer, ...]:
+        """The part of `chain` that is never trained: up to the last int8 layer."""
+        ends = [i for i, x in enumerate(self.chain, 1) if x.dtype == "int8" or x.kind == "quantize"]
+        return self.chain[: max(ends, default=0)]
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The architecture, int8 layers included, where the learner knows it.
 
         Raises:
-            UnsupportedOperator: no `spec`, or the file is not float32.
+            UnsupportedOperator: see `chain`.
         """
-        self._need_float()
-        parts = [(self._floats(part.weights), self._bias(part)) for part in self._chain]
-        return self.spec.join(parts)
+        return self._specs[0]
+
+    @property
+    def frozen_layers(self) -> int:
+        """How many layers of `spec`, from the front, are never trained: up to the last int8 one.
+
+        Raises:
+            UnsupportedOperator: see `chain`.
+        """
+        return self._specs[1]
+
+    @cached_property
+    def tail_spec(self) -> ModelSpec:
+        """The float32 layers after the int8 ones: all that can be trained.
+
+        Raises:
+            UnsupportedOperator: see `chain`, or there is no such layer.
+        """
+        layers = self.spec.layers[self.frozen_layers :]
+        if not any(layer.weight_shape for layer in layers):
+            raise UnsupportedOperator(
+                f"the model is {self._inside}; only float32 parameters can be trained.",
+                hint="the float32 artefact, or one with a float32 tail",
+            )
+        return ModelSpec.of(layers)
+
+    def parameters(self) -> NDArray[np.float32]:
+        """The parameters of the float32 layers, flat: float32 [tail_spec.n_parameters].
+
+        Raises:
+            UnsupportedOperator: no `tail_spec`.
+        """
+        spec, parts = self.tail_spec, []
+        for part in self._tail:
+            assert part.weights is not None
+            channels = part.out_shape[2]
+            bias = np.zeros(channels, np.float32) if part.bias is None else part.bias
+            parts.append((part.weights.astype(np.float32), bias.astype(np.float32)))
+        return spec.join(parts)
 
     def with_parameters(self, vector: NDArray[np.float32]) -> "Artifact":
         """The same file with other parameters; nothing else in it changes.
 
         Args:
-            vector: float32 [spec.n_parameters], finite.
+            vector: float32 [tail_spec.n_parameters], finite.
 
         Raises:
             UsageError: another shape, or NaN or infinity.
-            UnsupportedOperator: the file has a layer without bias, or is not float32.
+            UnsupportedOperator: no `tail_spec`, a layer has no bias, or two share their weights.
         """
-        self._need_float()
         values = np.asarray(vector, np.float32)
+        pairs = self.tail_spec.split(values)
         if not np.isfinite(values).all():
             raise UsageError("parameters with NaN or infinity came; they are not written.")
         data = bytearray(self.data)
-        for part, (weights, bias) in zip(self._chain, self.spec.split(values), strict=True):
-            if part.bias is None:
-                raise UnsupportedOperator("a dense layer has no bias to replace.")
-            for index, array in ((part.weights, weights), (part.bias, bias)):
+        for part, arrays in zip(self._tail, pairs, strict=True):
+            for index, array in zip(part.tensors, arrays, strict=True):
+                if index < 0:
+                    raise UnsupportedOperator(f"a {part.kind} layer has no bias to replace.")
                 tensor = self.tensors[index]
                 content = array.astype("<f4").tobytes()
                 data[tensor.start : tensor.start + tensor.length] = content
-        return Artifact(bytes(data))
-
-    def int8_layers(self) -> list[Int8Layer]:
-        """The layers of an int8 model with their quantisation.
-
-        Raises:
-            UnsupportedOperator: no `spec`, or the file is not int8.
-        """
-        if self.dtype != "int8":
-            raise UnsupportedOperator(f"the model is {self.dtype}, int8 is needed.")
-        return [int8_layer(self._graph, part) for part in self._chain]
+        changed = Artifact(bytes(data))
+        if changed.parameters().tobytes() != values.tobytes():
+            raise UnsupportedOperator("layers share their weights; they cannot be replaced.")
+        return changed
 
     def describe(self) -> Description:
         """Everything the file says of itself; works for any `.tflite`."""
@@ -168,18 +209,19 @@ class Artifact:
         )
 
     @cached_property
-    def _chain(self) -> list[Dense]:
-        return chain(self._graph)
+    def _specs(self) -> tuple[ModelSpec, int]:
+        layers, frozen = layer_specs(self.chain)
+        try:
+            return ModelSpec.of(layers), frozen
+        except UsageError as error:
+            raise UnsupportedOperator(error.message) from error
 
-    def _need_float(self) -> None:
-        if self.dtype != "float32":
-            raise UnsupportedOperator(
-                f"the model is {self.dtype}; only float32 parameters can be trained.",
-                hint="the float32 artefact",
-            )
+    @property
+    def _tail(self) -> list[ChainLayer]:
+        """The layers of `tail_spec` that have weights."""
+        weighted = [part for part in self.chain if part.weights is not None]
+        return weighted[len(weighted) - len(self.tail_spec.weighted) :]
 
-    def _floats(self, index: int) -> NDArray[np.float32]:
-        return self._graph.constant(index).astype(np.float32)
-
-    def _bias(self, part: Dense) -> NDArray[np.float32]:
-        return np.zeros(part.n_out, np.float32) if part.bias is None else self._floats(part.bias)
+    @property
+    def _inside(self) -> str:
+        return "int8" if self.frozen_layers else self.dtype

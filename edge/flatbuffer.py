@@ -56,8 +56,12 @@ class Table:
         at = self._field(slot)
         return Table(self.data, _follow(self.data, at)) if at else None
 
-    def vector(self, slot: int, width: int) -> Vector:
-        """A vector field of elements of `width` bytes; empty where it is not there."""
+    def vector(self, slot: int, width: int, most: int = 1 << 31) -> Vector:
+        """A vector field of at most `most` elements of `width` bytes; empty where it is not there.
+
+        Many fields can point at one vector, so that a small file could take very long to read:
+        `most` is a bound on that.
+        """
         at = self._field(slot)
         if not at:
             return Vector(self.data, 0, 0, width)
@@ -65,16 +69,19 @@ class Table:
         count = int(_unpack(self.data, "<I", start))
         if count * width > len(self.data) - start - 4:
             raise TruncatedArtifact(f"a vector of {count} elements goes beyond the file.")
+        if count > most:
+            raise ArtifactError(f"a vector of {count} elements came, at most {most} are read.")
         return Vector(self.data, start + 4, count, width)
 
-    def tables(self, slot: int) -> "list[Table]":
-        """A field that is a vector of tables."""
-        return self.vector(slot, 4).tables()
+    def tables(self, slot: int, most: int) -> "list[Table]":
+        """A field that is a vector of at most `most` tables."""
+        return self.vector(slot, 4, most).tables()
 
-    def text(self, slot: int) -> str:
-        """A string field; bytes that are not UTF-8 are replaced."""
+    def text(self, slot: int, longest: int = 256) -> str:
+        """The first `longest` bytes of a string field; those that are not UTF-8 are replaced."""
         found = self.vector(slot, 1)
-        return self.data[found.start : found.start + found.count].decode("utf-8", "replace")
+        end = found.start + min(found.count, longest)
+        return self.data[found.start : end].decode("utf-8", "replace")
 
     def _field(self, slot: int) -> int:
         vtable = self.at - int(_unpack(self.data, "<i", self.at))

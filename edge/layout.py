@@ -19,15 +19,17 @@ class Layout:
 
     Args:
         spec: digest of the architecture.
-        train_layers: how many layers from the end are trained; 0: all.
+        train_layers: how many layers with weights, from the end, are trained; 0: all that can.
         standardise: whether inputs are standardised.
         frozen: digest of the weights that are not trained.
+        flags: bits of the learner's layout; see `Steps.flags`.
     """
 
     spec: str
     train_layers: int
     standardise: bool
     frozen: str
+    flags: int
 
 
 def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float32]]:
@@ -40,12 +42,15 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
         ArtifactError: the artefact has no architecture that can be trained.
         UsageError: the plan trains more layers than there are.
     """
-    spec, parameters = artifact.spec, artifact.parameters()
-    layers = len(spec.layers)
+    spec, parameters = artifact.tail_spec, artifact.parameters()
+    layers = len(spec.weighted)
     if plan.train_layers > layers:
         raise UsageError(f"a plan trains {plan.train_layers} layers, the model has {layers}.")
     chosen = plan.train_layers % layers
-    trained = spec.layers[-chosen:] if chosen else spec.layers
-    n = sum((layer.n_in + 1) * layer.n_out for layer in trained)
-    frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes()).hexdigest()
-    return Layout(spec.digest(), chosen, plan.standardise, frozen), parameters[-n:]
+    n = spec.trained(chosen)
+    frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes())
+    for part in artifact.backbone:
+        frozen.update(part.numbers())
+    flags = plan.steps.flags(standardise=plan.standardise)
+    digest = artifact.spec.digest()
+    return Layout(digest, chosen, plan.standardise, frozen.hexdigest(), flags), parameters[-n:]

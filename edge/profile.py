@@ -10,7 +10,9 @@ __all__ = ["LINUX", "NAMESPACE", "Core", "DeviceProfile"]
 NAMESPACE = "https://w3id.org/tinyfleet/ns#"
 """IRI that the terms written `tf:` start with."""
 
-Core = Literal["cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m7", "linux"]
+Core = Literal[
+    "cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55", "linux"
+]
 
 _CONTEXT: list[Any] = [
     "https://www.w3.org/2022/wot/td/v1.1",

@@ -38,7 +38,7 @@ class _Interpreter:
         self._out = interpreter.get_output_details()[0]
 
     def run(self, x: NDArray[Any], /) -> NDArray[Any]:
-        return _rows(x, self._in["dtype"], self._in["quantization"], self._out, self._one)
+        return _rows(x, self._in, self._out, self._one)
 
     def _one(self, row: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_tensor(self._in["index"], row)
@@ -56,7 +56,7 @@ class _Micro:
         self._out = _plain(interpreter.get_output_details(0))
 
     def run(self, x: NDArray[Any], /) -> NDArray[Any]:
-        return _rows(x, self._in["dtype"], self._in["quantization"], self._out, self._one)
+        return _rows(x, self._in, self._out, self._one)
 
     def _one(self, row: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_input(row, 0)
@@ -82,21 +82,22 @@ def _plain(details: Any) -> dict[str, Any]:
     around = (0.0, 0)
     if len(parameters["scales"]):
         around = (float(parameters["scales"][0]), int(parameters["zero_points"][0]))
-    return {"dtype": details["dtype"], "quantization": around}
+    return {"dtype": details["dtype"], "quantization": around, "shape": details["shape"]}
 
 
 def _rows(
     x: NDArray[Any],
-    dtype: Any,
-    around: tuple[float, int],
+    into: dict[str, Any],
     out: dict[str, Any],
     one: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> NDArray[Any]:
     whole = x.dtype == np.int8
-    if dtype == np.int8 and not whole:
-        codes = np.rint(x / np.float32(around[0])) + around[1]
+    if into["dtype"] == np.int8 and not whole:
+        scale, zero = into["quantization"]
+        codes = np.rint(x / np.float32(scale)) + zero
         x = np.clip(codes, -128, 127).astype(np.int8)
-    rows = [one(np.ascontiguousarray(x[i : i + 1])) for i in range(len(x))]
+    shape = tuple(into["shape"])
+    rows = [one(np.ascontiguousarray(row).reshape(shape)).reshape(1, -1) for row in x]
     y = np.concatenate(rows) if rows else np.zeros((0, 0), out["dtype"])
     if out["dtype"] != np.int8 or whole:
         return y

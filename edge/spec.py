@@ -1,61 +1,60 @@
-"""ModelSpec: the layers of a dense model, its loss, and the layout of its parameters."""
+"""ModelSpec: the layers of a model, its loss, and the layout of its parameters."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
+from edge.layer_limits import MAX_LAYERS, problem
+from edge.layers import (
+    ActivateSpec,
+    Activation,
+    ConvSpec,
+    Layer,
+    LayerSpec,
+    PadSpec,
+    PoolSpec,
+    Shape,
+)
+from edge.steps import Step
 
-__all__ = ["Activation", "LayerSpec", "Loss", "ModelSpec"]
+__all__ = [
+    "ActivateSpec",
+    "Activation",
+    "ConvSpec",
+    "Layer",
+    "LayerSpec",
+    "Loss",
+    "ModelSpec",
+    "PadSpec",
+    "PoolSpec",
+]
 
-Activation = Literal["linear", "relu", "tanh", "softmax"]
 Loss = Literal["mse", "cross_entropy"]
 Float32 = NDArray[np.float32]
-
-ACTIVATIONS: tuple[Activation, ...] = ("linear", "relu", "tanh", "softmax")
-MAX_WIDTH = 4096
-MAX_LAYERS = 8
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """One dense layer: `activation(W x + b)` with W [n_out][n_in] and b [n_out].
-
-    Args:
-        n_in: width of the input, in elements.
-        n_out: width of the output, in elements.
-        activation: linear, relu, tanh, or (last layer only) softmax.
-    """
-
-    n_in: int
-    n_out: int
-    activation: Activation
-
-    @property
-    def n_parameters(self) -> int:
-        """How many float32 the layer holds."""
-        return (self.n_in + 1) * self.n_out
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """The architecture of a model; its parameters are one flat float32 vector.
 
-    The vector holds, layer after layer, W row by row ([n_out][n_in]), then b.
+    The vector holds, for each layer that has weights, the weights in the order of the file (see
+    `weight_shape` of a layer; dense: row by row, [n_out][n_in]), then the bias.
 
     Args:
-        layers: at most 8 layers, at most 4096 wide, each fitting its neighbour.
+        layers: at most 64 layers, each taking as many values as the one before gives.
         loss: cross_entropy if and only if the last activation is softmax, else mse.
 
     Raises:
         UsageError: the layers do not fit each other, the limits, or the loss.
     """
 
-    layers: tuple[LayerSpec, ...]
+    layers: tuple[Layer, ...]
     loss: Loss
 
     def __post_init__(self) -> None:
@@ -63,15 +62,8 @@ class ModelSpec:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
             raise UsageError(f"{len(self.layers)} layers came, 1 to {MAX_LAYERS} are allowed.")
         for index, layer in enumerate(self.layers):
-            if not (1 <= layer.n_in <= MAX_WIDTH and 1 <= layer.n_out <= MAX_WIDTH):
-                raise UsageError(
-                    f"layer {index} is {layer.n_in} to {layer.n_out} wide, "
-                    f"1 to {MAX_WIDTH} is allowed."
-                )
-            if layer.activation not in ACTIVATIONS:
-                raise UsageError(
-                    f"activation {layer.activation!r} came, {', '.join(ACTIVATIONS)} are known."
-                )
+            if wrong := problem(layer):
+                raise UsageError(f"layer {index}: {wrong}")
             if index and layer.n_in != self.layers[index - 1].n_out:
                 raise UsageError(
                     f"layer {index} takes {layer.n_in} values, "
@@ -84,6 +76,16 @@ class ModelSpec:
                 f"loss {self.loss} does not go with a last {self.layers[-1].activation} layer.",
                 hint="softmax with cross_entropy, anything else with mse",
             )
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Self:
+        """Layers with the loss that follows from the last one.
+
+        Raises:
+            UsageError: what `ModelSpec` refuses.
+        """
+        softmax = bool(layers) and layers[-1].activation == "softmax"
+        return cls(tuple(layers), "cross_entropy" if softmax else "mse")
 
     @classmethod
     def mlp(cls, widths: Sequence[int], *, hidden: str = "relu", output: str = "linear") -> Self:
@@ -102,7 +104,31 @@ class ModelSpec:
             LayerSpec(n_in, n_out, cast(Activation, name))
             for n_in, n_out, name in zip(widths[:-1], widths[1:], names, strict=True)
         ) if len(widths) > 1 else ()  # fmt: skip
-        return cls(layers, "cross_entropy" if output == "softmax" else "mse")
+        return cls.of(layers)
+
+    @classmethod
+    def convnet(cls, in_shape: Shape, steps: Sequence[Step]) -> Self:
+        """Build a chain of convolutions and other layers, each fitted to the one before.
+
+        Args:
+            in_shape: height, width, channels of the input.
+            steps: from `edge.steps`, such as [conv(8, 3), max_pool(2), dense(10, "softmax")].
+
+        Raises:
+            UsageError: what `ModelSpec` refuses.
+        """
+        layers: list[Layer] = []
+        for step in steps:
+            for layer in step(layers[-1].out_shape if layers else in_shape):
+                layers.append(layer)
+                if wrong := problem(layer):
+                    raise UsageError(f"layer {len(layers) - 1}: {wrong}")
+        return cls.of(layers)
+
+    @property
+    def in_shape(self) -> Shape:
+        """Height, width and channels of the input; a vector is (1, 1, n)."""
+        return self.layers[0].in_shape
 
     @property
     def n_in(self) -> int:
@@ -115,6 +141,11 @@ class ModelSpec:
         return self.layers[-1].n_out
 
     @property
+    def weighted(self) -> tuple[Layer, ...]:
+        """The layers that have weights; `train_layers` counts these, from the end."""
+        return tuple(layer for layer in self.layers if layer.weight_shape)
+
+    @property
     def n_parameters(self) -> int:
         """How many float32 the whole model holds."""
         return sum(layer.n_parameters for layer in self.layers)
@@ -122,24 +153,40 @@ class ModelSpec:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one forward pass."""
-        return sum(layer.n_in * layer.n_out for layer in self.layers)
+        return sum(layer.macs for layer in self.layers)
 
     @property
     def n_target(self) -> int:
         """How many values a target has: 1 (a class index) or n_out."""
         return 1 if self.loss == "cross_entropy" else self.n_out
 
-    def shapes(self) -> list[tuple[tuple[int, int], tuple[int]]]:
-        """Shapes of (W, b), layer by layer."""
-        return [((layer.n_out, layer.n_in), (layer.n_out,)) for layer in self.layers]
+    def trained(self, train_layers: int) -> int:
+        """How many parameters, at the end of the vector, a learner of the last layers trains.
+
+        Args:
+            train_layers: layers with weights, from the end; 0: all.
+
+        Raises:
+            UsageError: there are fewer layers with weights.
+        """
+        layers = self.weighted
+        if not 0 <= train_layers <= len(layers):
+            raise UsageError(
+                f"train_layers is {train_layers}, the model has {len(layers)} layers with weights."
+            )
+        return sum(layer.n_parameters for layer in layers[-train_layers:])
+
+    def shapes(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Shapes of (W, b) of the layers that have weights."""
+        return [(layer.weight_shape, layer.bias_shape) for layer in self.weighted]
 
     def digest(self) -> str:
         """SHA-256 (hex) of the architecture alone: the same for any parameters."""
-        text = ";".join(f"{x.n_in}>{x.n_out}:{x.activation}" for x in self.layers)
+        text = ";".join(layer.text() for layer in self.layers)
         return hashlib.sha256(f"{text}|{self.loss}".encode()).hexdigest()
 
     def split(self, vector: Float32) -> list[tuple[Float32, Float32]]:
-        """Cut a flat vector into (W, b) views, layer by layer.
+        """Cut a flat vector into (W, b) views, one pair for each layer that has weights.
 
         Args:
             vector: float32 [n_parameters].
@@ -152,19 +199,17 @@ class ModelSpec:
                 f"parameters of shape {vector.shape} came, ({self.n_parameters},) is needed."
             )
         parts, start = [], 0
-        for layer in self.layers:
-            middle = start + layer.n_in * layer.n_out
-            end = middle + layer.n_out
-            parts.append(
-                (vector[start:middle].reshape(layer.n_out, layer.n_in), vector[middle:end])
-            )
+        for weights, bias in self.shapes():
+            middle = start + prod(weights)
+            end = middle + prod(bias)
+            parts.append((vector[start:middle].reshape(weights), vector[middle:end]))
             start = end
         return parts
 
     def join(self, parts: Sequence[tuple[Float32, Float32]]) -> Float32:
         """Put (W, b) parts, as `split` gives them, into one flat float32 vector."""
         flat = [np.asarray(array, np.float32).ravel() for part in parts for array in part]
-        return np.concatenate(flat)
+        return np.concatenate(flat) if flat else np.zeros(0, np.float32)
 
     def initial(self, seed: int) -> Float32:
         """Draw initial parameters: uniform, He (relu) or Glorot (else), zero bias.
@@ -176,9 +221,10 @@ class ModelSpec:
         """
         rng = np.random.default_rng(seed)
         parts = []
-        for layer in self.layers:
-            fan = layer.n_in if layer.activation == "relu" else (layer.n_in + layer.n_out) / 2
-            bound = np.sqrt((6.0 if layer.activation == "relu" else 3.0) / fan)
-            weights = rng.uniform(-bound, bound, (layer.n_out, layer.n_in)).astype(np.float32)
-            parts.append((weights, np.zeros(layer.n_out, np.float32)))
+        for layer in self.weighted:
+            relu = layer.activation in ("relu", "relu6")
+            fan = layer.fan_in if relu else (layer.fan_in + layer.fan_out) / 2
+            bound = np.sqrt((6.0 if relu else 3.0) / fan)
+            weights = rng.uniform(-bound, bound, layer.weight_shape).astype(np.float32)
+            parts.append((weights, np.zeros(layer.bias_shape, np.float32)))
         return self.join(parts)

@@ -15,6 +15,9 @@ from edge.tflite_names import OPERATORS, TYPES
 
 __all__ = ["Graph", "OperatorInfo", "TensorInfo", "read_graph"]
 
+# More than any model for a microcontroller has; they bound the time that a file can take.
+MOST_OPERATORS, MOST_TENSORS, MOST_BUFFERS, MOST_ENDS = 256, 1024, 4096, 256
+MOST_SIZES, MOST_SCALES = 8, 4096
 SIZES = {"float32": 4, "int32": 4, "int8": 1, "uint8": 1, "int64": 8, "int16": 2, "bool": 1}
 
 
@@ -108,6 +111,7 @@ class Graph:
         weights, out = self.tensors[operator.inputs[1]], self.tensors[operator.outputs[0]]
         if operator.name == "FULLY_CONNECTED" and len(weights.shape) == 2:
             return out.elements * weights.shape[1]
+        # Of a convolution [c_out][kh][kw][c_in], of a depthwise one [1][kh][kw][c_out].
         if operator.name == "CONV_2D" and len(weights.shape) == 4:
             return out.elements * prod(weights.shape[1:])
         if operator.name == "DEPTHWISE_CONV_2D" and len(weights.shape) == 4:
@@ -123,14 +127,15 @@ def read_graph(data: bytes) -> Graph:
         ArtifactError: not a `.tflite`, or a broken one.
     """
     model = root(data, b"TFL3")
-    subgraphs = model.tables(2)
+    subgraphs = model.tables(2, MOST_ENDS)
     if not subgraphs:
         raise ArtifactError("the file holds no graph.")
-    buffers = [table.vector(0, 1) for table in model.tables(4)]
+    buffers = [table.vector(0, 1) for table in model.tables(4, MOST_BUFFERS)]
     places = [(vector.start, vector.count) for vector in buffers]
-    tensors = tuple(_tensor(table, places) for table in subgraphs[0].tables(0))
-    codes = [_code(table) for table in model.tables(1)]
-    operators = tuple(_operator(t, codes, len(tensors)) for t in subgraphs[0].tables(3))
+    tensors = tuple(_tensor(table, places) for table in subgraphs[0].tables(0, MOST_TENSORS))
+    codes = [_code(table) for table in model.tables(1, MOST_OPERATORS)]
+    tables = subgraphs[0].tables(3, MOST_OPERATORS)
+    operators = tuple(_operator(table, codes, len(tensors)) for table in tables)
     inputs, outputs = (_indices(subgraphs[0], slot, len(tensors)) for slot in (1, 2))
     if not inputs or not outputs or min(*inputs, *outputs) < 0:
         raise ArtifactError("the graph has no input or no output.")
@@ -138,7 +143,7 @@ def read_graph(data: bytes) -> Graph:
 
 
 def _tensor(table: Table, places: list[tuple[int, int]]) -> TensorInfo:
-    shape = tuple(int(size) for size in table.vector(0, 4).array("i4"))
+    shape = tuple(int(size) for size in table.vector(0, 4, MOST_SIZES).array("i4"))
     buffer = table.integer(2, "I")
     if min(shape, default=0) < 0 or prod(shape) > 1 << 31:
         raise ArtifactError(f"a tensor has shape {shape[:8]}.")
@@ -155,8 +160,8 @@ def _tensor(table: Table, places: list[tuple[int, int]]) -> TensorInfo:
 def _quantisation(table: Table | None) -> tuple[tuple[float, ...], tuple[int, ...], int]:
     if table is None:
         return (), (), 0
-    scales = tuple(float(scale) for scale in table.vector(2, 4).array("f4"))
-    zeros = tuple(int(zero) for zero in table.vector(3, 8).array("i8"))
+    scales = tuple(float(scale) for scale in table.vector(2, 4, MOST_SCALES).array("f4"))
+    zeros = tuple(int(zero) for zero in table.vector(3, 8, MOST_SCALES).array("i8"))
     return scales, zeros, table.integer(6, "i")
 
 
@@ -175,7 +180,7 @@ def _operator(table: Table, codes: list[tuple[int, int]], tensors: int) -> Opera
 
 
 def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:
-    found = tuple(int(index) for index in table.vector(slot, 4).array("i4"))
+    found = tuple(int(index) for index in table.vector(slot, 4, MOST_ENDS).array("i4"))
     if found and (max(found) >= tensors or min(found) < -1):
         raise TruncatedArtifact(f"a tensor beyond the {tensors} of the graph is named.")
     return found

@@ -327,10 +327,8 @@ class Coordinator:
 
 def _first_trained(base: Artifact, train_layers: int) -> int:
     """Index of the first parameter that devices train."""
-    layers = base.spec.layers
-    return sum(layer.n_parameters for layer in layers[: len(layers) - train_layers]) * bool(
-        train_layers
-    )
+    spec = base.tail_spec
+    return spec.n_parameters - spec.trained(train_layers)
 
 
 def _complete(tally: _Tally, cohort: set[str], needed: int, gone: set[str]) -> bool:

@@ -12,11 +12,9 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FULLY_CONNECTED", "RELU", "SOFTMAX", "TANH", "FlatFile", "Operator", "Tensor"]
+__all__ = ["FlatFile", "Operator", "Options", "Tensor"]
 
-FULLY_CONNECTED, RELU, SOFTMAX, TANH = 9, 19, 25, 28
 _TYPES = {"float32": 0, "int32": 2, "int8": 9}
-_OPTIONS = {FULLY_CONNECTED: 8, SOFTMAX: 9}
 _SCHEMA_VERSION = 3
 _ALIGNMENT = 16
 
@@ -45,14 +43,27 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Options:
+    """The options of an operator: which table of the schema, and its fields.
+
+    Args:
+        kind: number of the table among all that options can be.
+        fields: slot to the kind of number and its value.
+    """
+
+    kind: int
+    fields: dict[int, tuple[str, float]]
+
+
+@dataclass(frozen=True)
 class Operator:
-    """One operator: its builtin code and version, and the tensors it reads and writes."""
+    """One operator: its builtin code and version, the tensors it reads and writes, options."""
 
     code: int
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    relu: bool = False
+    options: Options | None = None
 
 
 @dataclass
@@ -185,11 +196,9 @@ def _operator(b: Any, op: Operator, codes: list[tuple[int, int]]) -> int:
         1: ("offset", _ints(b, op.inputs)),
         2: ("offset", _ints(b, op.outputs)),
     }
-    if op.code in _OPTIONS:
-        softmax = {0: ("float32", 1.0)}
-        dense = {0: ("int8", int(op.relu))}
-        options = _table(b, 4, softmax if op.code == SOFTMAX else dense)
-        fields |= {3: ("uint8", _OPTIONS[op.code]), 4: ("offset", options)}
+    if op.options is not None:
+        options = _table(b, 7, op.options.fields)
+        fields |= {3: ("uint8", op.options.kind), 4: ("offset", options)}
     return _table(b, 9, fields)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SOFTMAX_OUT", "TANH_OUT", "Affine", "DenseInt8", "quantise_dense"]
+__all__ = ["SMALLEST_SCALE", "Affine", "Int8Weights", "quantise_weights"]
 
-_SMALLEST_SCALE = 1e-12
+SMALLEST_SCALE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Affine:
     zero: int
 
     @classmethod
-    def covering(cls, values: NDArray[Any]) -> "Affine":
-        """The finest scale that covers all values and holds 0 exactly."""
+    def covering(cls, values: NDArray[Any], finest: float = SMALLEST_SCALE) -> "Affine":
+        """The finest scale that covers all values and holds 0 exactly; never below `finest`."""
         low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-        scale = float(np.float32(max((high - low) / 255.0, _SMALLEST_SCALE)))
+        scale = float(np.float32(max((high - low) / 255.0, finest)))
         return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
     def quantise(self, values: NDArray[Any]) -> NDArray[np.int8]:
@@ -39,14 +39,9 @@ class Affine:
         return np.asarray(shifted * np.float32(self.scale), np.float32)
 
 
-# The only output scales that the runtimes accept.
-SOFTMAX_OUT = Affine(1 / 256, -128)
-TANH_OUT = Affine(1 / 128, 0)
-
-
 @dataclass(frozen=True)
-class DenseInt8:
-    """A quantised dense layer: weights int8 [out, in], bias int32 [out], scales [1 or out]."""
+class Int8Weights:
+    """A quantised layer: weights int8 in their shape, bias int32 [out], scales [1 or out]."""
 
     weights: NDArray[np.int8]
     bias: NDArray[np.int32]
@@ -54,24 +49,33 @@ class DenseInt8:
     bias_scales: NDArray[np.float32]
 
 
-def quantise_dense(
-    weights: NDArray[np.float32], bias: NDArray[np.float32], in_scale: float, *, per_channel: bool
-) -> DenseInt8:
+def quantise_weights(
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    in_scale: float,
+    *,
+    axis: int,
+    per_channel: bool,
+) -> Int8Weights:
     """Quantise one layer to weights of +-127; a bias always fits into 31 bits.
 
     Args:
-        weights: float32 [out, in].
+        weights: float32, of any shape.
         bias: float32 [out].
         in_scale: scale of the layer's input.
-        per_channel: one scale a row instead of one for all.
+        axis: dimension of the weights that is the output channel.
+        per_channel: one scale an output channel instead of one for all.
     """
-    largest = np.abs(weights.astype(np.float64)).max(axis=1)
+    rows = np.moveaxis(weights, axis, 0).reshape(len(bias), -1)
+    largest = np.abs(rows.astype(np.float64)).max(axis=1)
     wanted = np.abs(bias.astype(np.float64)) / (in_scale * 2.0**30)
-    scale = np.maximum(np.maximum(largest / 127.0, wanted), _SMALLEST_SCALE)
+    scale = np.maximum(np.maximum(largest / 127.0, wanted), SMALLEST_SCALE)
     if not per_channel:
         scale = scale.max(keepdims=True)
     scales = scale.astype(np.float32)
-    codes = np.clip(np.rint(weights / scales.astype(np.float64)[:, None]), -127, 127)
+    codes = np.clip(np.rint(rows / scales.astype(np.float64)[:, None]), -127, 127)
+    moved = np.moveaxis(weights, axis, 0).shape
+    placed = np.moveaxis(codes.astype(np.int8).reshape(moved), 0, axis)
     bias_scales = (np.float32(in_scale) * scales).astype(np.float32)
     bias_codes = np.rint(bias / bias_scales.astype(np.float64)).astype(np.int32)
-    return DenseInt8(codes.astype(np.int8), bias_codes, scales, bias_scales)
+    return Int8Weights(placed, bias_codes, scales, bias_scales)

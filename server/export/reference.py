@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
+from server.export.reference_ops import activated, summed
 
 __all__ = ["LayerValues", "forward", "layer_values"]
 
 
 @dataclass(frozen=True)
 class LayerValues:
-    """Values of one layer: `dense` before tanh or softmax (after relu), `out` after; [n, n_out]."""
+    """Values of one layer, [n, n_out]: `sum` before its activation, `out` after it."""
 
-    dense: NDArray[np.float64]
+    sum: NDArray[np.float64]
     out: NDArray[np.float64]
 
 
@@ -36,17 +37,12 @@ def layer_values(
     if x.ndim != 2 or x.shape[1] != spec.n_in or not len(x):
         raise UsageError(f"inputs of shape {x.shape} came, (n >= 1, {spec.n_in}) is needed.")
     current, values = x.astype(np.float64), []
-    for layer, (weights, bias) in zip(spec.layers, spec.split(parameters), strict=True):
-        dense = current @ weights.astype(np.float64).T + bias
-        if layer.activation == "relu":
-            dense = np.maximum(dense, 0.0)
-        current = dense
-        if layer.activation == "tanh":
-            current = np.tanh(dense)
-        elif layer.activation == "softmax":
-            powers = np.exp(dense - dense.max(axis=1, keepdims=True))
-            current = powers / powers.sum(axis=1, keepdims=True)
-        values.append(LayerValues(dense, current))
+    parts = iter(spec.split(parameters))
+    for layer in spec.layers:
+        weights, bias = next(parts) if layer.weight_shape else (None, None)
+        z = summed(layer, current.reshape(-1, *layer.in_shape), weights, bias)
+        current = activated(layer.activation, z).reshape(len(x), -1)
+        values.append(LayerValues(z.reshape(len(x), -1), current))
     return values
 
 

@@ -1,4 +1,4 @@
-"""Write a model as a float32 or int8 `.tflite`; the same parameters give the same bytes."""
+"""Write a model as a float32, int8 or hybrid `.tflite`; the same parameters, the same bytes."""
 
 import json
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import UsageError
 from edge.spec import ModelSpec
-from server.export.flatfile import FULLY_CONNECTED, SOFTMAX, TANH, FlatFile, Operator, Tensor
-from server.export.quantise import SOFTMAX_OUT, TANH_OUT, Affine, DenseInt8, quantise_dense
-from server.export.reference import layer_values
+from server.export.flatfile import FlatFile
+from server.export.graph import Graph, Weights
+from server.export.quantise import Affine
+from server.export.reference import LayerValues, layer_values
 
-__all__ = ["write", "write_int8"]
-
-_FLOAT_VERSION, _INT8_DENSE, _INT8_ACTIVATION = 1, 4, 2
+__all__ = ["write", "write_hybrid", "write_int8"]
 
 
 def write(
@@ -32,31 +32,17 @@ def write(
         labels: names of the outputs, kept as metadata.
 
     Returns:
-        The file: input float32 [1, n_in], output float32 [1, n_out].
+        The file: input float32 [1, n_in], or [1, h, w, c] where the first layer is spatial;
+        output float32 [1, n_out].
 
     Raises:
         UsageError: the parameters do not fit the architecture.
     """
     file = FlatFile(name)
-    current = file.add(Tensor("x", (1, spec.n_in), "float32"))
-    file.inputs = (current,)
-    for index, (layer, (weights, bias)) in enumerate(
-        zip(spec.layers, spec.split(parameters), strict=True)
-    ):
-        w = file.add(Tensor(f"dense{index}/weights", weights.shape, "float32", weights))
-        b = file.add(Tensor(f"dense{index}/bias", bias.shape, "float32", bias))
-        out = file.add(Tensor(f"dense{index}", (1, layer.n_out), "float32"))
-        relu = layer.activation == "relu"
-        file.operators.append(
-            Operator(FULLY_CONNECTED, _FLOAT_VERSION, (current, w, b), (out,), relu)
-        )
-        current = out
-        if layer.activation in ("tanh", "softmax"):
-            code = TANH if layer.activation == "tanh" else SOFTMAX
-            out = file.add(Tensor(f"{layer.activation}{index}", (1, layer.n_out), "float32"))
-            file.operators.append(Operator(code, _FLOAT_VERSION, (current,), (out,)))
-            current = out
-    file.outputs = (current,)
+    graph = Graph(file, spec.in_shape, None)
+    nothing = LayerValues(np.zeros(0), np.zeros(0))
+    for index, (layer, parts) in enumerate(zip(spec.layers, _parts(spec, parameters), strict=True)):
+        graph.layer(index, layer, parts, nothing)
     _keep_labels(file, labels)
     return file.to_bytes()
 
@@ -81,52 +67,71 @@ def write_int8(
         labels: names of the outputs, kept as metadata.
 
     Returns:
-        The file: input int8 [1, n_in], output int8 [1, n_out], scales inside.
+        The file: input and output as of `write`, but int8, scales inside.
 
     Raises:
         UsageError: the parameters or the calibration samples do not fit the architecture.
     """
     file = FlatFile(name)
-    around = Affine.covering(calibration_x)
     values = layer_values(spec, parameters, calibration_x)
-    current = file.add(_activation("x", spec.n_in, around))
-    file.inputs = (current,)
-    for index, (layer, (weights, bias), value) in enumerate(
-        zip(spec.layers, spec.split(parameters), values, strict=True)
-    ):
-        dense = quantise_dense(weights, bias, around.scale, per_channel=per_channel)
-        constants = _int8_constants(file, index, dense)
-        around = Affine.covering(value.dense)
-        out = file.add(_activation(f"dense{index}", layer.n_out, around))
-        relu = layer.activation == "relu"
-        inputs = (current, *constants)
-        file.operators.append(Operator(FULLY_CONNECTED, _INT8_DENSE, inputs, (out,), relu))
-        current = out
-        if layer.activation in ("tanh", "softmax"):
-            tanh = layer.activation == "tanh"
-            around = TANH_OUT if tanh else SOFTMAX_OUT
-            out = file.add(_activation(f"{layer.activation}{index}", layer.n_out, around))
-            code = TANH if tanh else SOFTMAX
-            file.operators.append(Operator(code, _INT8_ACTIVATION, (current,), (out,)))
-            current = out
-    file.outputs = (current,)
+    around = Affine.covering(calibration_x)
+    graph = Graph(file, spec.in_shape, around, per_channel=per_channel)
+    for index, layer in enumerate(spec.layers):
+        graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
     _keep_labels(file, labels)
     return file.to_bytes()
 
 
-def _activation(name: str, width: int, around: Affine) -> Tensor:
-    return Tensor(name, (1, width), "int8", None, (around.scale,), (around.zero,))
+def write_hybrid(
+    spec: ModelSpec,
+    parameters: NDArray[np.float32],
+    calibration_x: NDArray[np.float32],
+    *,
+    float_layers: int,
+    per_channel: bool = True,
+    name: str,
+    labels: Sequence[str] | None = None,
+) -> bytes:
+    """Write a hybrid `.tflite`: an int8 backbone, and a float32 tail that can be trained.
+
+    Args:
+        spec: the architecture.
+        parameters: float32 [spec.n_parameters].
+        calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
+        float_layers: how many layers with weights, from the end, stay float32.
+        per_channel: one weight scale an output instead of one a layer.
+        name: description that the file carries.
+        labels: names of the outputs, kept as metadata.
+
+    Returns:
+        The file: input and output as of `write`; inside QUANTIZE, the int8 layers, DEQUANTIZE,
+        and the float32 ones.
+
+    Raises:
+        UsageError: what does not fit the architecture, or nothing would be int8 or float32.
+    """
+    weighted = [i for i, layer in enumerate(spec.layers) if layer.weight_shape]
+    if not 1 <= float_layers < len(weighted):
+        raise UsageError(
+            f"float_layers is {float_layers}, the model has {len(weighted)} layers with weights.",
+            hint="at least 1, and one less than the model has; `write` leaves all in float32",
+        )
+    file = FlatFile(name)
+    values = layer_values(spec, parameters, calibration_x)
+    graph = Graph(file, spec.in_shape, None, per_channel=per_channel)
+    graph.quantize(Affine.covering(calibration_x))
+    for index, layer in enumerate(spec.layers):
+        if index == weighted[-float_layers]:
+            graph.dequantize()
+        graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
+    _keep_labels(file, labels)
+    return file.to_bytes()
 
 
-def _int8_constants(file: FlatFile, index: int, dense: DenseInt8) -> tuple[int, int]:
-    zeros = (0,) * len(dense.scales)
-    w = Tensor(
-        f"dense{index}/weights", dense.weights.shape, "int8", dense.weights, dense.scales, zeros
-    )
-    b = Tensor(
-        f"dense{index}/bias", dense.bias.shape, "int32", dense.bias, dense.bias_scales, zeros
-    )
-    return file.add(w), file.add(b)
+def _parts(spec: ModelSpec, parameters: NDArray[np.float32]) -> list[Weights | None]:
+    """Weights and bias of every layer; None where it has none."""
+    parts = iter(spec.split(parameters))
+    return [next(parts) if layer.weight_shape else None for layer in spec.layers]
 
 
 def _keep_labels(file: FlatFile, labels: Sequence[str] | None) -> None:

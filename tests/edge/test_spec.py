@@ -54,8 +54,8 @@ def test_initial_is_a_function_of_the_seed() -> None:
     [
         ([4], "relu", "linear"),
         ([4, 0], "relu", "linear"),
-        ([4, 5000], "relu", "linear"),
-        ([2] * 10, "relu", "linear"),
+        ([4, 70000], "relu", "linear"),
+        ([2] * 66, "relu", "linear"),
         ([2, 2, 2], "softmax", "linear"),
         ([2, 2], "relu", "gelu"),
     ],

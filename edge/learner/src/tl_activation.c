@@ -16,12 +16,27 @@ static void softmax(float *z, uint32_t n)
     }
 }
 
-/* x > 0, by its bits: a comparison of floats is a call where there is no FPU. */
-static bool positive(float x)
+/* Zeros for what is negative, by its bits: a comparison of floats is a call where there is no FPU. */
+static void relu(float *z, uint32_t n)
 {
-    int32_t bits;
-    __builtin_memcpy(&bits, &x, sizeof bits);
-    return bits > 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        __builtin_memcpy(&bits, &z[i], sizeof bits);
+        bits &= (bits >> 31) - 1u;
+        __builtin_memcpy(&z[i], &bits, sizeof bits);
+    }
+}
+
+/* d where y > 0, else 0: y comes out of a ReLU, so it is not negative. */
+static void relu_back(const float *y, float *d, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        __builtin_memcpy(&bits, &y[i], sizeof bits);
+        if (bits == 0) {
+            d[i] = 0.0f;
+        }
+    }
 }
 
 static float smooth(uint8_t activation, float z)
@@ -31,19 +46,25 @@ static float smooth(uint8_t activation, float z)
 
 void tl_activate(uint8_t activation, float *z, uint32_t n)
 {
-    if (activation == TL_SOFTMAX) {
+    switch (activation) {
+    case TL_LINEAR:
+        return;
+    case TL_SOFTMAX:
         softmax(z, n);
-    } else if (activation == TL_TANH || activation == TL_LOGISTIC) {
+        return;
+    case TL_RELU:
+        relu(z, n);
+        return;
+    case TL_RELU6:
+        relu(z, n);
+        for (uint32_t i = 0; i < n; i++) {
+            z[i] = z[i] < 6.0f ? z[i] : 6.0f;
+        }
+        return;
+    default:
         for (uint32_t i = 0; i < n; i++) {
             z[i] = smooth(activation, z[i]);
         }
-    } else if (activation != TL_LINEAR) {
-        for (uint32_t i = 0; i < n; i++) {
-            z[i] = positive(z[i]) ? z[i] : 0.0f;
-        }
-    }
-    for (uint32_t i = 0; activation == TL_RELU6 && i < n; i++) {
-        z[i] = z[i] < 6.0f ? z[i] : 6.0f;
     }
 }
 
@@ -63,13 +84,14 @@ static float slope(uint8_t activation, float y)
 
 void tl_activate_back(uint8_t activation, const float *y, float *d, uint32_t n)
 {
-    if (activation == TL_RELU) {
-        for (uint32_t i = 0; i < n; i++) {
-            d[i] = positive(y[i]) ? d[i] : 0.0f;
-        }
+    if (activation == TL_LINEAR) {
         return;
     }
-    for (uint32_t i = 0; activation != TL_LINEAR && i < n; i++) {
+    if (activation == TL_RELU) {
+        relu_back(y, d, n);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
         d[i] = d[i] * slope(activation, y[i]);
     }
 }

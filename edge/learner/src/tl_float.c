@@ -1,28 +1,34 @@
 /* Float32 layers: forward, backward and update, over the primitives. */
 #include "tl_internal.h"
 
-static void start_at_bias(const float *b, uint32_t n, float *z)
+/* Where the sums start: at the bias itself if it is in the arena, where none is -0; else at z. */
+static const float *start_of(tl_weights p, uint32_t n, float *z)
 {
-    for (uint32_t o = 0; o < n; o++) {
-        z[o] = b != 0 ? b[o] + 0.0f : 0.0f;
+    if (!p.in_file) {
+        return p.b;
     }
-}
-
-static void scale(float *to, const float *d, uint32_t n, float rate)
-{
-    for (uint32_t o = 0; o < n; o++) {
-        to[o] = rate * d[o];
+    uint32_t o = 0;
+    for (; p.b != 0 && o + 4u <= n; o += 4u) {
+        float b0 = p.b[o], b1 = p.b[o + 1u], b2 = p.b[o + 2u], b3 = p.b[o + 3u];
+        z[o] = b0 + 0.0f;
+        z[o + 1u] = b1 + 0.0f;
+        z[o + 2u] = b2 + 0.0f;
+        z[o + 3u] = b3 + 0.0f;
     }
-}
-
-static void subtract(float *b, const float *g, uint32_t n)
-{
-    for (uint32_t o = 0; o < n; o++) {
-        b[o] -= g[o];
+    for (; o < n; o++) {
+        z[o] = p.b != 0 ? p.b[o] + 0.0f : 0.0f;
     }
+    return z;
 }
 
 #if !TL_DENSE_ONLY
+
+static void copy(float *to, const float *from, uint32_t n)
+{
+    for (uint32_t i = 0; to != from && i < n; i++) {
+        to[i] = from[i];
+    }
+}
 
 /* A part of a window whose inputs lie next to one another, kernel column after column. */
 typedef struct run {
@@ -87,13 +93,14 @@ static void conv_forward(bool fma, const tl_layer *layer, tl_weights p, const fl
         float *sums = z + position(layer, &at);
         uint32_t row = at.row, column = at.column;
         run r;
-        start_at_bias(p.b, c_out, sums);
+        const float *start = start_of(p, c_out, sums);
         while (next_run(layer, &at, &row, &column, &r)) {
             if (p.in_file) {
                 tl_rows(fma, p.w + r.tap, stride, x + r.pixel, r.count, c_out, sums);
             } else {
-                tl_columns(fma, p.w + r.tap * c_out, x + r.pixel, r.count, c_out, sums);
+                tl_columns(fma, p.w + r.tap * c_out, x + r.pixel, r.count, c_out, start, sums);
             }
+            start = sums;
         }
     } while (next_window(layer, &at));
 }
@@ -122,11 +129,10 @@ static void conv_update(bool fma, const tl_layer *layer, float *w, float *b, con
         float *g = d + position(layer, &at);
         uint32_t row = at.row, column = at.column;
         run r;
-        scale(g, g, c_out, rate);
+        tl_bias_step(b, g, g, c_out, rate);
         while (next_run(layer, &at, &row, &column, &r)) {
             tl_update(fma, w + r.tap * c_out, x + r.pixel, g, r.count, c_out);
         }
-        subtract(b, g, c_out);
     } while (next_window(layer, &at));
 }
 
@@ -142,11 +148,11 @@ static void depthwise_forward(bool fma, const tl_layer *layer, tl_weights p, con
         float *sums = z + position(layer, &at);
         uint32_t row = at.row, column = at.column;
         run r;
-        start_at_bias(p.b, c_out, sums);
+        copy(sums, start_of(p, c_out, sums), c_out);
         while (next_run(layer, &at, &row, &column, &r)) {
             const float *w = p.w + r.tap * multiplier;
             for (uint32_t i = 0, o = 0; i < r.count; i++, o = next_channel(layer, o)) {
-                tl_columns(fma, w + i * multiplier, x + r.pixel + i, 1, multiplier, sums + o);
+                tl_columns(fma, w + i * multiplier, x + r.pixel + i, 1, multiplier, sums + o, sums + o);
             }
         }
     } while (next_window(layer, &at));
@@ -181,14 +187,13 @@ static void depthwise_update(bool fma, const tl_layer *layer, float *w, float *b
         float *g = d + position(layer, &at);
         uint32_t row = at.row, column = at.column;
         run r;
-        scale(g, g, c_out, rate);
+        tl_bias_step(b, g, g, c_out, rate);
         while (next_run(layer, &at, &row, &column, &r)) {
             float *taps = w + r.tap * multiplier;
             for (uint32_t i = 0, o = 0; i < r.count; i++, o = next_channel(layer, o)) {
                 tl_update(fma, taps + i * multiplier, x + r.pixel + i, g + o, 1, multiplier);
             }
         }
-        subtract(b, g, c_out);
     } while (next_window(layer, &at));
 }
 
@@ -196,11 +201,11 @@ static void depthwise_update(bool fma, const tl_layer *layer, float *w, float *b
 
 static void dense_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z)
 {
-    start_at_bias(p.b, layer->out.c, z);
+    const float *start = start_of(p, layer->out.c, z);
     if (p.in_file) {
         tl_rows(fma, p.w, layer->in.c, x, layer->in.c, layer->out.c, z);
     } else {
-        tl_columns(fma, p.w, x, layer->in.c, layer->out.c, z);
+        tl_columns(fma, p.w, x, layer->in.c, layer->out.c, start, z);
     }
 }
 
@@ -218,9 +223,7 @@ void tl_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, f
         depthwise_forward(fma, layer, p, x, y);
         break;
     case TL_ACTIVATE:
-        for (uint32_t i = 0; i < tl_elements(layer->out); i++) {
-            y[i] = x[i];
-        }
+        copy(y, x, tl_elements(layer->out));
         break;
     default:
         tl_pool_forward(layer, x, y);
@@ -248,9 +251,7 @@ void tl_back_layer(bool fma, const tl_layer *layer, const float *w, const float 
         depthwise_back(fma, layer, w, d, dx);
         break;
     case TL_ACTIVATE:
-        for (uint32_t i = 0; i < n_in; i++) {
-            dx[i] = d[i];
-        }
+        copy(dx, d, n_in);
         break;
     default:
         tl_pool_back(layer, x, d, dx);
@@ -271,7 +272,6 @@ void tl_update_layer(bool fma, const tl_layer *layer, float *w, float *b, const 
         return;
     }
 #endif
-    scale(d, d, layer->out.c, rate);
+    tl_bias_step(b, d, d, layer->out.c, rate);
     tl_update(fma, w, x, d, layer->in.c, layer->out.c);
-    subtract(b, d, layer->out.c);
 }

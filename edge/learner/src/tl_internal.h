@@ -32,8 +32,9 @@ uint32_t tl_out_bytes(const tl_layer *layer);
 /* --- float32 primitives (tl_kernels*.c): the one place where a core has code of its own ---
  * w is [n_in][n_out], rows of n_out next to one another. fma: the arithmetic contract. */
 
-/* z[o] += sum over i of w[i][o] * x[i] */
-void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out, float *z);
+/* z[o] = start[o] + sum over i of w[i][o] * x[i]; start may be z. */
+void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out,
+                const float *start, float *z);
 
 /* dx[i] += sum over o of w[i][o] * d[o] */
 void tl_back(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n_out, float *dx);
@@ -41,10 +42,13 @@ void tl_back(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n
 /* w[i][o] -= g[o] * x[i] */
 void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in, uint32_t n_out);
 
-/* tl_back (into dx that starts at 0), then tl_update, in one pass; dx[i] of an x[i] == 0 may be
- * left at 0, so only for an x that comes out of a ReLU. */
+/* tl_back (into dx that starts at 0), then tl_update, in one pass; dx[i] of an x[i] == 0 is 0, so
+ * only for an x that comes out of a ReLU. */
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx);
+
+/* g[o] = rate * d[o], where g may be d; b[o] -= g[o]. */
+void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate);
 
 /* z[o] += sum over i of w[o][i] * x[i], with rows of w `stride` apart: weights as in the file. */
 void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t n_in,

@@ -71,8 +71,12 @@ bool tl_has_fma(void)
 KERNELS(plain, , PLAIN)
 KERNELS(fused, TARGET_FMA, FUSED)
 
-void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out, float *z)
+void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out,
+                const float *start, float *z)
 {
+    for (uint32_t o = 0; start != z && o < n_out; o++) {
+        z[o] = start[o];
+    }
     (fma ? fused_columns : plain_columns)(w, x, n_in, n_out, z);
 }
 
@@ -124,8 +128,19 @@ void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx)
 {
+    for (uint32_t i = 0; i < n_in; i++) {
+        dx[i] = 0.0f;
+    }
     back_where(fma, w, x, d, n_in, n_out, dx);
     tl_update(fma, w, x, g, n_in, n_out);
+}
+
+void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate)
+{
+    for (uint32_t o = 0; o < n; o++) {
+        g[o] = rate * d[o];
+        b[o] -= g[o];
+    }
 }
 
 void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t n_in,

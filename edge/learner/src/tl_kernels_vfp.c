@@ -29,10 +29,11 @@
  * `row` and `rest` are the bytes of a row of w, and those of it outside the tile. */
 #define COLUMNS_TILE(NAME, SUMS, BODY)                                                            \
     static inline __attribute__((always_inline)) void NAME(                                       \
-        const float *w, const float *x, uint32_t n_in, uint32_t row, uint32_t rest, float *z)     \
+        const float *w, const float *x, uint32_t n_in, uint32_t row, uint32_t rest,               \
+        const float *start, float *z)                                                             \
     {                                                                                             \
         uint32_t bits;                                                                            \
-        __asm__ volatile("vldmia %[z], {" SUMS "}\n"                                              \
+        __asm__ volatile("vldmia %[start], {" SUMS "}\n"                                          \
                          "1: ldr %[bits], [%[x]], #4\n"                                           \
                          "vmov s8, %[bits]\n"                                                     \
                          "lsls %[bits], %[bits], #1\n"                                            \
@@ -45,7 +46,7 @@
                          "bne 1b\n"                                                               \
                          "3: vstmia %[z], {" SUMS "}\n"                                           \
                          : [w] "+r"(w), [x] "+r"(x), [n] "+r"(n_in), [bits] "=&r"(bits)           \
-                         : [row] "r"(row), [rest] "r"(rest), [z] "r"(z)                           \
+                         : [row] "r"(row), [rest] "r"(rest), [z] "r"(z), [start] "r"(start)       \
                          : FPU_REGISTERS);                                                        \
     }
 
@@ -104,6 +105,11 @@
     AXPY_4(STEP) STEP("s4", "s20", "s8", "s9") STEP("s5", "s21", "s8", "s9")                      \
     STEP("s6", "s22", "s8", "s9") STEP("s7", "s23", "s8", "s9")
 
+#define AXPY_HIGH_8(STEP)                                                                         \
+    STEP("s0", "s24", "s8", "s9") STEP("s1", "s25", "s8", "s9") STEP("s2", "s26", "s8", "s9")     \
+    STEP("s3", "s27", "s8", "s9") STEP("s4", "s28", "s8", "s9") STEP("s5", "s29", "s8", "s9")     \
+    STEP("s6", "s30", "s8", "s9") STEP("s7", "s31", "s8", "s9")
+
 /* Back and update of one row in one pass: s8 is the sum, s10 the x, g in s24 and up. */
 #define FUSED_ROW_1(STEP) STEP("s0", "s24", "s10", "s9")
 #define FUSED_ROW_2(STEP) FUSED_ROW_1(STEP) STEP("s1", "s25", "s10", "s9")
@@ -112,7 +118,7 @@
     FUSED_ROW_4(STEP) STEP("s4", "s28", "s10", "s9") STEP("s5", "s29", "s10", "s9")               \
     STEP("s6", "s30", "s10", "s9") STEP("s7", "s31", "s10", "s9")
 
-/* All rows: dx[i] = sum over o of w[i][o] * d[o], then w[i][o] -= g[o] * x[i], where x[i] != 0.
+/* All rows: dx[i] = sum over o of w[i][o] * d[o], then w[i][o] -= g[o] * x[i]; 0 where x[i] == 0.
  * Counts of eights, and of single ones behind them, of each row. */
 #define BACK_UPDATE(NAME, ADD, SUB)                                                               \
     static void NAME(float *w, const float *x, const float *d, const float *g, uint32_t n_in,     \
@@ -148,13 +154,13 @@
                          "bne 1b\n"                                                               \
                          "b 7f\n"                                                                 \
                          "5: add %[w], %[w], %[n_out], lsl #2\n"                                  \
-                         "adds %[dx], %[dx], #4\n"                                                \
+                         "str %[zero], [%[dx]], #4\n"                                             \
                          "subs %[n_in], %[n_in], #1\n"                                            \
                          "bne 1b\n"                                                               \
                          "7:\n"                                                                   \
                          : [w] "+r"(w), [x] "+r"(x), [n_in] "+r"(n_in), [dx] "+r"(dx),            \
                            [bits] "=&r"(bits), [left] "=&r"(left), [dp] "=&r"(dp), [gp] "=&r"(gp) \
-                         : [d] "r"(d), [g] "r"(g), [n_out] "r"(n_out)                             \
+                         : [d] "r"(d), [g] "r"(g), [n_out] "r"(n_out), [zero] "r"(0)              \
                          : FPU_REGISTERS);                                                        \
     }
 
@@ -208,28 +214,36 @@
     COLUMNS_TILE(NAME##_columns_8, "s16-s23", "vldmia %[w]!, {s0-s7}\n" EXPAND(SUM_8, ADD, SUMS_LOW)) \
     COLUMNS_TILE(NAME##_columns_4, "s16-s19",                                                     \
                  "vldmia %[w]!, {s0-s3}\n" SUM_4(ADD, "s16", "s17", "s18", "s19"))                \
+    COLUMNS_TILE(NAME##_columns_2, "s16-s17", "vldmia %[w]!, {s0-s1}\n" SUM_2(ADD, "s16", "s17")) \
     COLUMNS_TILE(NAME##_columns_1, "s16", "vldmia %[w]!, {s0}\n" SUM_1(ADD, "s16"))               \
+    UPDATE_TILE(NAME##_update_16, "s16-s31", "s0-s7",                                             \
+                AXPY_8(SUB) "vstmia %[w]!, {s0-s7}\n"                                             \
+                            "vldmia %[w], {s0-s7}\n" AXPY_HIGH_8(SUB))                            \
     UPDATE_TILE(NAME##_update_8, "s16-s23", "s0-s7", AXPY_8(SUB))                                 \
+    UPDATE_TILE(NAME##_update_2, "s16-s17", "s0-s1", AXPY_2(SUB))                                 \
     UPDATE_TILE(NAME##_update_1, "s16", "s0", AXPY_1(SUB))                                        \
     BACK_TILE(NAME##_back_8, "s16-s23", "s0-s7", DOT_8(ADD))                                      \
     BACK_TILE(NAME##_back_1, "s16", "s0", DOT_1(ADD))                                             \
     BACK_UPDATE(NAME##_back_update, ADD, SUB)                                                     \
     ROWS_4(NAME##_rows_4, ADD)                                                                    \
     static void NAME##_columns(const float *w, const float *x, uint32_t n_in, uint32_t n_out,     \
-                               float *z)                                                          \
+                               const float *start, float *z)                                      \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
         for (; o + 16 <= n_out; o += 16) {                                                        \
-            NAME##_columns_16(w + o, x, n_in, row, row - 64u, z + o);                             \
+            NAME##_columns_16(w + o, x, n_in, row, row - 64u, start + o, z + o);\
         }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
-            NAME##_columns_8(w + o, x, n_in, row, row - 32u, z + o);                              \
+            NAME##_columns_8(w + o, x, n_in, row, row - 32u, start + o, z + o);\
         }                                                                                         \
         for (; o + 4 <= n_out; o += 4) {                                                          \
-            NAME##_columns_4(w + o, x, n_in, row, row - 16u, z + o);                              \
+            NAME##_columns_4(w + o, x, n_in, row, row - 16u, start + o, z + o);\
+        }                                                                                         \
+        for (; o + 2 <= n_out; o += 2) {                                                          \
+            NAME##_columns_2(w + o, x, n_in, row, row - 8u, start + o, z + o);\
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
-            NAME##_columns_1(w + o, x, n_in, row, row - 4u, z + o);                               \
+            NAME##_columns_1(w + o, x, n_in, row, row - 4u, start + o, z + o);\
         }                                                                                         \
     }                                                                                             \
     static void NAME##_back(const float *w, const float *d, uint32_t n_in, uint32_t n_out,        \
@@ -247,8 +261,14 @@
                               uint32_t n_out)                                                     \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
+        for (; o + 16 <= n_out; o += 16) {                                                        \
+            NAME##_update_16(w + o, x, n_in, row, row - 64u, g + o);                              \
+        }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
             NAME##_update_8(w + o, x, n_in, row, row - 32u, g + o);                               \
+        }                                                                                         \
+        for (; o + 2 <= n_out; o += 2) {                                                          \
+            NAME##_update_2(w + o, x, n_in, row, row - 8u, g + o);                                \
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
             NAME##_update_1(w + o, x, n_in, row, row - 4u, g + o);                                \
@@ -269,19 +289,71 @@
 KERNELS(plain, PLAIN_ADD, PLAIN_SUB)
 KERNELS(fused, FUSED_ADD, FUSED_SUB)
 
-void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out, float *z)
+/* g = rate * d, which may be the same; b -= g. Rates in s24, b in s0 and up, d and g in s16 and up. */
+void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate)
 {
-    (fma ? fused_columns : plain_columns)(w, x, n_in, n_out, z);
+    __asm__ volatile("vmov s24, %[rate]\n"
+                     "subs %[n], %[n], #8\n"
+                     "blo 3f\n"
+                     "2: vldmia %[d]!, {s16-s23}\n"
+                     "vldmia %[b], {s0-s7}\n"
+                     "subs %[n], %[n], #8\n"
+                     "vmul.f32 s16, s16, s24\n vmul.f32 s17, s17, s24\n"
+                     "vmul.f32 s18, s18, s24\n vmul.f32 s19, s19, s24\n"
+                     "vmul.f32 s20, s20, s24\n vmul.f32 s21, s21, s24\n"
+                     "vmul.f32 s22, s22, s24\n vmul.f32 s23, s23, s24\n"
+                     "vsub.f32 s0, s0, s16\n vsub.f32 s1, s1, s17\n"
+                     "vsub.f32 s2, s2, s18\n vsub.f32 s3, s3, s19\n"
+                     "vsub.f32 s4, s4, s20\n vsub.f32 s5, s5, s21\n"
+                     "vsub.f32 s6, s6, s22\n vsub.f32 s7, s7, s23\n"
+                     "vstmia %[g]!, {s16-s23}\n"
+                     "vstmia %[b]!, {s0-s7}\n"
+                     "bhs 2b\n"
+                     "3: adds %[n], %[n], #8\n"
+                     "beq 5f\n"
+                     "4: vldmia %[d]!, {s16}\n"
+                     "vldr s0, [%[b]]\n"
+                     "vmul.f32 s16, s16, s24\n"
+                     "vsub.f32 s0, s0, s16\n"
+                     "vstmia %[g]!, {s16}\n"
+                     "vstmia %[b]!, {s0}\n"
+                     "subs %[n], %[n], #1\n"
+                     "bne 4b\n"
+                     "5:\n"
+                     : [b] "+r"(b), [d] "+r"(d), [g] "+r"(g), [n] "+r"(n)
+                     : [rate] "r"(rate)
+                     : FPU_REGISTERS);
+}
+
+/* A single column of weights lies like a single row: the sum is a dot product, and the step is that
+ * of one input. */
+void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out,
+                const float *start, float *z)
+{
+    if (n_out == 1) {
+        *z = *start;
+        (fma ? fused_back : plain_back)(w, x, 1, n_in, z);
+    } else {
+        (fma ? fused_columns : plain_columns)(w, x, n_in, n_out, start, z);
+    }
 }
 
 void tl_back(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n_out, float *dx)
 {
-    (fma ? fused_back : plain_back)(w, d, n_in, n_out, dx);
+    if (n_out == 1) {
+        (fma ? fused_columns : plain_columns)(w, d, 1, n_in, dx, dx);
+    } else {
+        (fma ? fused_back : plain_back)(w, d, n_in, n_out, dx);
+    }
 }
 
 void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in, uint32_t n_out)
 {
-    (fma ? fused_update : plain_update)(w, x, g, n_in, n_out);
+    if (n_out == 1) {
+        (fma ? fused_update : plain_update)(w, g, x, 1, n_in);
+    } else {
+        (fma ? fused_update : plain_update)(w, x, g, n_in, n_out);
+    }
 }
 
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
@@ -293,6 +365,10 @@ void tl_back_update(bool fma, float *w, const float *x, const float *d, const fl
 void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t n_in,
              uint32_t n_out, float *z)
 {
+    if (stride == 1) {
+        (fma ? fused_columns : plain_columns)(w, x, 1, n_out, z, z);
+        return;
+    }
     (fma ? fused_rows : plain_rows)(w, stride, x, n_in, n_out, z);
 }
 

@@ -108,36 +108,33 @@ static bool after_relu(const tl_layer *layer)
     return layer->activation == TL_RELU;
 }
 
-/* Backward and step of one layer; d holds dL/dz and is overwritten, y may be. */
-static void step_layer(tl_learner *l, const tl_layer *layer, float *w, const float *x, float *y,
+/* Backward and step of one layer; d holds dL/dz and is overwritten, y may be. Gives whether dx is
+ * dL/dz of the layer before already: x comes out of a ReLU. */
+static bool step_layer(tl_learner *l, const tl_layer *layer, float *w, const float *x, float *y,
                        float *d, float *dx, bool masked, float rate)
 {
     bool fma = (l->flags & TL_FMA) != 0;
     float *b = w + tl_weight_count(layer);
-    if (masked && layer->kind == TL_DENSE && (l->flags & TL_MOMENTUM) == 0) {
+    bool plain = (l->flags & TL_MOMENTUM) == 0;
+    if (masked && layer->kind == TL_DENSE && layer->out.c > 1u && plain) {
         uint32_t n_in = layer->in.c, n_out = layer->out.c;
         float *g = y; /* the output is not needed any more */
-        for (uint32_t o = 0; o < n_out; o++) {
-            g[o] = rate * d[o];
-            b[o] -= g[o];
-        }
-        for (uint32_t i = 0; i < n_in; i++) {
-            dx[i] = 0.0f;
-        }
+        tl_bias_step(b, d, g, n_out, rate);
         tl_back_update(fma, w, x, d, g, n_in, n_out, dx);
-        return;
+        return true;
     }
     if (dx != 0) {
         tl_back_layer(fma, layer, w, x, d, dx);
     }
     if (!tl_has_weights(layer)) {
-        return;
+        return false;
     }
-    if ((l->flags & TL_MOMENTUM) != 0) {
-        tl_momentum_step(l, layer, w, l->velocity + (w - l->parameters), x, d, rate);
-    } else {
+    if (plain) {
         tl_update_layer(fma, layer, w, b, x, d, rate);
+    } else {
+        tl_momentum_step(l, layer, w, l->velocity + (w - l->parameters), x, d, rate);
     }
+    return false;
 }
 
 /* From the last layer to the first trained one; d holds dL/dy of the last layer, and the delta
@@ -147,16 +144,17 @@ static void backward(tl_learner *l, const float *features, float *y, float *d, f
 {
     const tl_model *m = l->model;
     float *w = l->parameters + l->n_parameters;
+    bool ready = false; /* d holds dL/dz */
     for (uint32_t i = m->n_layers; i-- > l->first;) {
         const tl_layer *layer = &m->layers[i];
         bool first = i == l->first;
         float *x = first ? 0 : y - tl_elements(layer->in);
         bool masked = !first && after_relu(&m->layers[i - 1u]);
-        if (layer->activation != TL_SOFTMAX) {
+        if (layer->activation != TL_SOFTMAX && !ready) {
             tl_activate_back(layer->activation, y, d, tl_elements(layer->out));
         }
         w -= tl_has_weights(layer) ? tl_weight_count(layer) + layer->out.c : 0u;
-        step_layer(l, layer, w, first ? features : x, y, d, first ? 0 : spare, masked, rate);
+        ready = step_layer(l, layer, w, first ? features : x, y, d, first ? 0 : spare, masked, rate);
         float *swap = d;
         d = spare;
         spare = swap;

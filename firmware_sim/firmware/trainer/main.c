@@ -74,7 +74,7 @@ __attribute__((noinline)) int main(void)
     trainer.parameters = learner.parameters;
     trainer.n_parameters = learner.n_parameters;
     while (status == 0) {
-        status = sensor_next((uint8_t *)x, bytes);
+        status = sensor_next(0x53, (uint8_t *)x, bytes);
         if (status == 0) {
             status = tl_learner_learn(&learner, x, x + model.n_in, JOB->rate, &trainer.loss);
         }

@@ -143,7 +143,9 @@ def _of_spec(layers: Sequence[Layer]) -> Iterator[_Part]:
     for layer in layers:
         linear = before is not None and before.weight_shape and before.activation == "linear"
         if not (isinstance(layer, ActivateSpec) and linear):
-            yield _Part(layer.n_in, layer.n_out, layer.out_shape[2], prod(layer.weight_shape or (0,)))
+            yield _Part(
+                layer.n_in, layer.n_out, layer.out_shape[2], prod(layer.weight_shape or (0,))
+            )
         before = layer
 
 

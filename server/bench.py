@@ -79,9 +79,7 @@ def _nets(core: str, suffix: str, arithmetic: str) -> Iterator[Figure]:
     how = {"arithmetic": arithmetic}
     for net, make in _NETS.items():
         job = make()
-        step = learning_cost(
-            board, job.model, job.sensor(), samples=_STEPS, rate=job.rate, **how
-        )
+        step = learning_cost(board, job.model, job.sensor(), samples=_STEPS, rate=job.rate, **how)
         yield _instructions(f"step.{net}.{suffix}", step, job.note)
         yield from _estimates(f"step.{net}.{suffix}", step)
         last = learning_cost(
@@ -136,9 +134,7 @@ def _trainer() -> Iterator[Figure]:
     job = _NETS["net1"]()
     run = run_trainer(job.model, job.sensor(_STEPS), rate=job.rate)
     made = f"variables {run.statics}, arena {run.arena}, stack {run.peak_stack}"
-    yield _named(
-        "ram.net1.m4f", run.ram, "bytes", f"trainer image: {made}; target: {_RAM_TARGET}"
-    )
+    yield _named("ram.net1.m4f", run.ram, "bytes", f"trainer image: {made}; target: {_RAM_TARGET}")
     yield _named("flash.net1.m4f", run.flash, "bytes", "trainer image, whole")
 
 

@@ -101,9 +101,7 @@ def trace_model(
         how = {"arithmetic": arithmetic}
         cost = predicting_cost(board, data, x, sensor=sensor if learns else None, **how)
     elif learns:
-        cost = learning_cost(
-            board, data, sensor, samples=samples, rate=1e-4, arithmetic=arithmetic
-        )
+        cost = learning_cost(board, data, sensor, samples=samples, rate=1e-4, arithmetic=arithmetic)
     else:
         raise ArtifactError("an int8 model has nothing to learn.", hint="--predict")
     return TraceReport(cost, artifact.sha256)

@@ -1,6 +1,7 @@
 """The chain of a file, against what the C reader finds in it."""
 
 from math import prod
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge import steps
 from edge.artifact import Artifact, ArtifactError
-from edge.chain import ChainLayer
+from edge.chain_layer import ChainLayer, Kind
 from edge.learner import native
 from edge.spec import ModelSpec
 from server.export import tflite
@@ -17,18 +18,7 @@ from tests.edge.c_chain import c_layers
 from tests.edge.convnets import convnets, everything, inputs
 from tests.edge.zoo import parameters
 
-KINDS = [
-    "dense",
-    "conv",
-    "depthwise",
-    "max_pool",
-    "average_pool",
-    "mean",
-    "pad",
-    "activate",
-    "quantize",
-    "dequantize",
-]
+KINDS = get_args(Kind)
 ACTIVATIONS = ["linear", "relu", "tanh", "softmax", "relu6", "logistic"]
 EVERYTHING = everything()
 P, X = parameters(EVERYTHING), inputs(EVERYTHING, 20)

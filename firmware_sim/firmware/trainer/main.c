@@ -90,20 +90,9 @@ __attribute__((noinline)) int main(void)
     trainer.status = begin(&bytes);
     trainer.parameters = learner.parameters;
     trainer.n_parameters = learner.n_parameters;
-<<<<<<< HEAD
     while (trainer.status == TL_OK && next_sample((uint8_t *)x, bytes)) {
         trainer.status = tl_learner_learn(&learner, x, x + model.n_in, JOB->rate, &trainer.loss);
         trainer.learnt += trainer.status == TL_OK ? 1u : 0u;
-=======
-    while (status == 0) {
-        status = sensor_next(0x53, (uint8_t *)x, bytes);
-        if (status == 0) {
-            status = tl_learner_learn(&learner, x, x + model.n_in, JOB->rate, &trainer.loss);
-        }
-        if (status == 0) {
-            trainer.learnt++;
-        }
->>>>>>> next
     }
     return 0;
 }

@@ -68,9 +68,13 @@ static void sums(const float *w, uint32_t row, uint32_t n_rows, const float *v, 
     }
 }
 
-void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out, float *z)
+void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out,
+                const float *start, float *z)
 {
     (void)fma;
+    for (uint32_t o = 0; start != z && o < n_out; o++) {
+        z[o] = start[o];
+    }
     sums(w, 1, n_out, x, n_out, n_in, 0, z);
 }
 
@@ -85,6 +89,14 @@ void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t
 {
     (void)fma;
     sums(w, stride, n_out, x, 1, n_in, 0, z);
+}
+
+void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate)
+{
+    for (uint32_t o = 0; o < n; o++) {
+        g[o] = rate * d[o];
+        b[o] -= g[o];
+    }
 }
 
 void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in, uint32_t n_out)
@@ -119,6 +131,9 @@ void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx)
 {
+    for (uint32_t i = 0; i < n_in; i++) {
+        dx[i] = 0.0f;
+    }
     sums(w, n_out, n_in, d, 1, n_out, x, dx);
     tl_update(fma, w, x, g, n_in, n_out);
 }

@@ -44,6 +44,14 @@ def _agent(toolchain: Toolchain) -> Program:
     )
 
 
+_LEFT_OUT = {
+    *("tl_pool", "tl_window", "tl_momentum", "tl_classes", "tl_monitor", "tl_standardiser"),
+    *("tl_int8", "tl_int8_activation", "tl_int8_conv", "tl_int8_depthwise", "tl_int8_dot"),
+    *("tl_int8_pool", "tl_int8_rescale", "tl_status"),
+}
+"""Parts of the learner that a build with TL_DENSE_ONLY has no use for."""
+
+
 def _trainer(toolchain: Toolchain) -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
@@ -51,7 +59,8 @@ def _trainer(toolchain: Toolchain) -> Program:
     if toolchain == "gcc":
         names.append("memory.c")
     own = [firmware / name for name in names]
-    sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
+    learner = (_ROOT / "edge/learner/src").glob("*.c")
+    sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
         fast=tuple(source for source in sources if "/tl_kernels" in source),
         small=tuple(source for source in sources if "/tl_kernels" not in source),

@@ -1,4 +1,4 @@
-"""Kernels of the learner, called function by function in Unicorn: by default the soft-float ones."""
+"""Kernels of the learner called one by one in Unicorn: by default those without an FPU."""
 
 import subprocess
 import sys

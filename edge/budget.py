@@ -9,7 +9,7 @@ from edge.errors import DoesNotFit, UsageError
 from edge.layers import ActivateSpec, Layer
 from edge.spec import ModelSpec
 
-__all__ = ["LAYER_BYTES", "Requirement", "check_fits", "requirement"]
+__all__ = ["LAYER_BYTES", "Requirement", "check_fits", "first_of_tail", "requirement"]
 
 LAYER_BYTES = 48
 """Bytes of one entry in a board's table of layers (`tl_layer`, pointers of 4 bytes)."""
@@ -24,6 +24,7 @@ class Requirement:
         ram_infer: bytes of arena to predict.
         ram_train: bytes of arena to learn; 0 if the model cannot be trained.
         parameters: trained float32 values.
+        features: elements of the tail's input (of the model's where nothing can be trained).
         macs: multiply-accumulates of one forward pass.
         table: bytes of a board's table of layers.
         sample: bytes of the one sample that a board holds: input, target and output.
@@ -33,6 +34,7 @@ class Requirement:
     ram_infer: int
     ram_train: int
     parameters: int
+    features: int
     macs: int
     table: int
     sample: int
@@ -115,10 +117,20 @@ def requirement(
         ram_infer=statistics + rescale + peak,
         ram_train=train + max(learning, peak) if count else 0,
         parameters=count,
+        features=features,
         macs=spec.macs,
         table=LAYER_BYTES * len(parts),
         sample=4 * (spec.n_in + target + spec.n_out),
     )
+
+
+def first_of_tail(artifact: Artifact, train_layers: int) -> int:
+    """Index in `Artifact.chain` of the first layer that belongs to what is trained.
+
+    Raises:
+        UsageError: `train_layers` is out of range.
+    """
+    return _first_of_tail(list(_of_artifact(artifact)), train_layers)
 
 
 def _bytes(elements: int, int8: bool) -> int:
@@ -143,7 +155,9 @@ def _of_spec(layers: Sequence[Layer]) -> Iterator[_Part]:
     for layer in layers:
         linear = before is not None and before.weight_shape and before.activation == "linear"
         if not (isinstance(layer, ActivateSpec) and linear):
-            yield _Part(layer.n_in, layer.n_out, layer.out_shape[2], prod(layer.weight_shape or (0,)))
+            yield _Part(
+                layer.n_in, layer.n_out, layer.out_shape[2], prod(layer.weight_shape or (0,))
+            )
         before = layer
 
 

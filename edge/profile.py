@@ -163,6 +163,7 @@ def _actions(topics: DeviceTopics) -> dict[str, Any]:
             ("predict", "Run the active artefact on given inputs"),
             ("evaluate", "Measure the active artefact on the device's own samples"),
             ("rollback", "Go back to the artefact before the active one"),
+            ("watch", "Infer on the device's own samples, and learn while their loss has drifted"),
         )
     }
     actions["train"] = {

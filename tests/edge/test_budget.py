@@ -24,9 +24,7 @@ def test_the_figures_are_those_of_the_firmware(
     layers = data.draw(st.integers(0, len(spec.layers)))
     file = model(spec)
     for source in (spec, Artifact(file)):
-        need = requirement(
-            source, train_layers=layers, standardise=standardise, momentum=momentum
-        )
+        need = requirement(source, train_layers=layers, standardise=standardise, momentum=momentum)
         sizes = NativeLearner(
             file, train_layers=layers, standardise=standardise, momentum=0.5 * momentum
         ).sizes
@@ -53,7 +51,10 @@ def test_convolutional_and_hybrid_figures_are_those_of_the_firmware(
     train_layers: int, standardise: bool
 ) -> None:
     rows = samples(CONV, 40)[0]
-    files = [model(CONV), tflite.write_hybrid(CONV, parameters(CONV), rows, float_layers=2, name="h")]
+    files = [
+        model(CONV),
+        tflite.write_hybrid(CONV, parameters(CONV), rows, float_layers=2, name="h"),
+    ]
     for file in files:
         options = {"train_layers": train_layers, "standardise": standardise}
         need, sizes = requirement(Artifact(file), **options), NativeLearner(file, **options).sizes

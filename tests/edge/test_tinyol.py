@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge.answers import ack_of
 from edge.errors import TinyfleetError, UsageError
 from edge.host import HostWorker
 from edge.learner import LearnerError, NativeLearner, ReferenceLearner
 from edge.learner.classes import SPARE_BIAS
 from edge.learner.monitor import DriftMonitor
 from edge.learner.native import library
-from edge.messages import Plan
+from edge.messages import Ack, Command, Plan
 from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
 from edge.stepping import Watching
@@ -132,6 +133,35 @@ def test_watching_without_a_model_or_a_label() -> None:
     found = worker.watch(4, Plan("s", 0.1, 1))
     assert (found.samples, found.unlabelled, found.learnt, found.drifts) == (4, 4, 0, 0)
     assert np.isnan(found.loss_mean)
+
+
+def test_a_device_is_told_to_watch() -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=300) * 0.1
+    y[150:] += 5
+    worker = HostWorker(Replay(np.zeros((300, 6)), y))
+    spec = ModelSpec.mlp([6, 1])
+    worker.deploy(tflite.write(spec, np.zeros(7, np.float32), name="zero"))
+
+    def told(**options: Any) -> Ack:
+        command = Command("watch", "w", samples=300, **options)
+        sent = Command.decode(command.encode())
+        return Ack.decode(ack_of("d", worker, sent, lambda digest: b"").encode())
+
+    found = told(plan=Plan("s", 0.1, 1), watching={"warm_up": 40, "most": 60.0})
+    assert found.ok
+    assert (found.result["drifts"], found.result["samples"]) == (1, 300)
+    assert 0 < float(found.result["learnt"]) <= 60
+    for options, reason in (
+        ({}, "needs a plan"),
+        ({"plan": Plan("s", 0.1, 1, clip=-1.0)}, "clip is -1"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"patience": 3}}, "no option 'patience'"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"most": 0}}, "most is 0"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"most": float("nan")}}, "NaN"),
+    ):
+        refused = told(**options)
+        assert not refused.ok
+        assert reason in refused.reason
 
 
 def test_a_drift_that_stays_becomes_normal_after_the_most_steps() -> None:

@@ -43,6 +43,14 @@ def _agent(toolchain: Toolchain) -> Program:
     )
 
 
+_DENSE = (
+    *("activation", "arena", "flatbuffer", "float", "kernels", "kernels_soft", "kernels_vfp"),
+    *("layer", "learn", "loss", "math", "model", "momentum", "operator", "parameters", "predict"),
+    *("standardiser", "tensor", "weighted"),
+)
+"""The learner's sources that dense layers need."""
+
+
 def _trainer(toolchain: Toolchain) -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
@@ -50,9 +58,10 @@ def _trainer(toolchain: Toolchain) -> Program:
     if toolchain == "gcc":
         names.append("memory.c")
     own = [firmware / name for name in names]
-    sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
+    names = [f"tl_{name}.c" for name in _DENSE]
+    learner = [_ROOT / "edge/learner/src" / name for name in names]
     return Program(
-        sources=sources,
+        sources=_relative(*own, *learner),
         script="firmware_sim/firmware/boards/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
     )

@@ -43,12 +43,12 @@ def _agent(toolchain: Toolchain) -> Program:
     )
 
 
-_DENSE = (
-    *("activation", "arena", "flatbuffer", "float", "kernels", "kernels_soft", "kernels_vfp"),
-    *("layer", "learn", "loss", "math", "model", "momentum", "operator", "parameters", "predict"),
-    *("standardiser", "tensor", "weighted"),
-)
-"""The learner's sources that dense layers need."""
+_LEFT_OUT = {
+    *("tl_pool", "tl_window", "tl_momentum", "tl_classes", "tl_monitor", "tl_standardiser"),
+    *("tl_int8", "tl_int8_activation", "tl_int8_conv", "tl_int8_depthwise", "tl_int8_dot"),
+    *("tl_int8_pool", "tl_int8_rescale", "tl_status"),
+}
+"""Parts of the learner that a build with TL_DENSE_ONLY has no use for."""
 
 
 def _trainer(toolchain: Toolchain) -> Program:
@@ -58,10 +58,10 @@ def _trainer(toolchain: Toolchain) -> Program:
     if toolchain == "gcc":
         names.append("memory.c")
     own = [firmware / name for name in names]
-    names = [f"tl_{name}.c" for name in _DENSE]
-    learner = [_ROOT / "edge/learner/src" / name for name in names]
+    learner = (_ROOT / "edge/learner/src").glob("*.c")
+    sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
-        sources=_relative(*own, *learner),
+        sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
     )

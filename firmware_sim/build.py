@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from firmware_sim.compile import Program, Toolchain, compile_program, is_fast
+from firmware_sim.compile import Program, Toolchain, compile_program
 from firmware_sim.cores import CORES, find_core
 
 __all__ = ["CORES", "IMAGES", "build_all", "build_image", "check_images", "image_path"]
@@ -38,8 +38,7 @@ def _agent(toolchain: Toolchain) -> Program:
         own = [path for path in own if path.name != "memory.c"]
     sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
     return Program(
-        fast=tuple(source for source in sources if is_fast(source)),
-        small=tuple(source for source in sources if not is_fast(source)),
+        sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
     )
 
@@ -62,8 +61,7 @@ def _trainer(toolchain: Toolchain) -> Program:
     learner = (_ROOT / "edge/learner/src").glob("*.c")
     sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
-        fast=tuple(source for source in sources if "/tl_kernels" in source),
-        small=tuple(source for source in sources if "/tl_kernels" not in source),
+        sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
     )

@@ -58,14 +58,16 @@ def test_a_spare_class_is_as_good_as_not_there(kind: Any) -> None:
 
 
 @needs_c
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans())
-def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool) -> None:
-    native, twin = (k(spared(3), train_layers=int(last_only)) for k in LEARNERS)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans(), st.booleans())
+def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool, moving: bool) -> None:
+    options = {"train_layers": int(last_only), "momentum": 0.9 * moving}
+    native, twin = (k(spared(3), **options) for k in LEARNERS)
     for at, index in enumerate(order):
         assert native.add_class(index) == twin.add_class(index) == index
         native.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         twin.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         assert native.parameters.tobytes() == twin.parameters.tobytes()
+        assert native.state()["statistics"].tobytes() == twin.state()["statistics"].tobytes()
 
 
 @every_learner
@@ -95,6 +97,23 @@ def test_what_cannot_be_added_is_refused(kind: Any) -> None:
         kind(regression).add_class(0)
     with pytest.raises(LearnerError):
         kind(spared(1), infer_only=True).add_class(4)
+
+
+@every_learner
+def test_training_comes_to_rest(kind: Any) -> None:
+    learner, fresh = (kind(spared(0), momentum=0.9) for _ in range(2))
+    x, y = inputs(6), np.arange(6) % 4
+    learner.learn_many(x, y, rate=0.1)
+    fresh.parameters = learner.parameters
+    learner.come_to_rest()
+    learner.learn_many(x, y, rate=0.1)
+    fresh.learn_many(x, y, rate=0.1)
+    assert learner.parameters.tobytes() == fresh.parameters.tobytes()
+    learner.set_optimiser(0.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="momentum 1"):
+        learner.set_optimiser(1.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="made without"):
+        kind(spared(0)).set_optimiser(0.5, 0.0, 0.0)
 
 
 def test_spare_classes_need_a_softmax_head() -> None:

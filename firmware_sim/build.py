@@ -47,7 +47,7 @@ def _agent(toolchain: Toolchain) -> Program:
 def _trainer(toolchain: Toolchain) -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
-    names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "sensor.c", "frames.c"]
+    names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "frames.c"]
     if toolchain == "gcc":
         names.append("memory.c")
     own = [firmware / name for name in names]

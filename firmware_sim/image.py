@@ -37,6 +37,8 @@ def _loadable(data: bytes, base: int) -> bytes:
         if kind != _PT_LOAD or length == 0:
             continue
         start = address - base
+        if at == 0 and -length < start < 0:  # GNU ld puts the file's own header before the image
+            at, start, length = -start, 0, length + start
         if start < 0 or start + length > IMAGE_BYTES or at + length > len(data):
             raise ValueError(f"a segment at {address:#x} of {length} bytes is out of bounds")
         flash.extend(b"\xff" * (start + length - len(flash)))

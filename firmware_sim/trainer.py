@@ -20,7 +20,6 @@ __all__ = ["TrainerRun", "run_trainer"]
 
 _JOB = struct.Struct("<If8x")
 _REPORT = struct.Struct("<iIIfII")
-_NO_SAMPLE_LEFT = -38
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def run_trainer(
             raise TinyfleetError(f"{board} crashed: {device.fault}")
         report = device.memory(address_of(path, "trainer"), _REPORT.size)
         status, learnt, arena, loss, where, count = _REPORT.unpack(report)
-        if status != _NO_SAMPLE_LEFT:
+        if status != 0:
             raise TinyfleetError(f"the trainer ended with status {status}")
         return TrainerRun(
             learnt=learnt,

@@ -15,6 +15,7 @@ from tests.edge.convnets import convnets
 from tests.edge.zoo import parameters, specs
 
 DENSE = "ba246377b82e77e8d98e9c66d45a7757f9a47815334ee3274a1f86efc4569db8"
+CONVOLUTION = "e4c3f3f8cdbfbc1b8a38679d3fd9bf8047b8452b250cf76d6a1dfc250aaa9c5a"
 WEIGHTS = "01d46c6dbb973098db3d0b7dae549ebd2f283d53758aa0c17e3d680fc1489aed"
 
 
@@ -143,7 +144,22 @@ def test_join_undoes_split_of_a_convnet(spec: ModelSpec) -> None:
     vector = parameters(spec)
     assert spec.join(spec.split(vector)).tobytes() == vector.tobytes()
     assert [(w.shape, b.shape) for w, b in spec.split(vector)] == spec.shapes()
-    assert spec.digest() != ModelSpec.mlp([spec.n_in, spec.n_out]).digest()
+
+
+def test_the_digest_tells_convolutions_apart() -> None:
+    layers = [
+        conv(2, 3),
+        conv(2, 3, padding="valid"),
+        conv(2, 3, stride=2),
+        conv(2, 3, dilation=2),
+        conv(2, 3, activation="relu6"),
+        conv(2, (3, 1)),
+        depthwise(3),
+        max_pool(3, stride=1, padding="same"),
+        dense(32, "relu"),
+    ]
+    assert len({ModelSpec.convnet((4, 4, 2), [one]).digest() for one in layers}) == len(layers)
+    assert ModelSpec.convnet((4, 4, 2), layers[:1]).digest() == CONVOLUTION
 
 
 def test_padding_in_numbers_is_a_layer() -> None:

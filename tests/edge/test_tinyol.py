@@ -21,6 +21,7 @@ from edge.learner.native import library
 from edge.messages import Ack, Command, Plan
 from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
+from edge.steps import conv, dense, mean
 from edge.stepping import Watching
 from server.export import tflite
 from server.export.spare import with_spare_classes
@@ -258,3 +259,18 @@ def test_an_anomaly_score_is_the_mean_squared_error_of_the_reconstruction() -> N
     for row in x:
         expected = np.mean((learner.predict_one(row).astype(np.float64) - row) ** 2)
         assert learner.loss_one(row, []) == pytest.approx(expected, rel=1e-5)
+
+
+@needs_c
+def test_a_convolutional_model_gets_a_class(tmp_path: Path) -> None:
+    spec = ModelSpec.convnet((6, 6, 1), [conv(3, 3), mean(), dense(4, "softmax")])
+    file = tflite.write(*with_spare_classes(spec, spec.initial(2), 1), name="conv")
+    x = inputs(8, 36)
+    for train_layers in (0, 1):
+        native, twin = (kind(file, train_layers=train_layers, decay=0.01) for kind in LEARNERS)
+        for learner in (native, twin):
+            assert learner.predict_many(x)[:, 4].max() < 1e-10
+            assert learner.add_class() == 4
+            learner.learn_many(x, np.arange(8) % 5, rate=0.1)
+        assert native.predict_many(x)[:, 4].min() > 0.01
+        assert native.parameters.tobytes() == twin.parameters.tobytes()

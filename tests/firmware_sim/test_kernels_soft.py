@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from tests.firmware_sim.soft_core import INCLUDES, SOURCES, SoftCore
 
 Floats = NDArray[np.float32]
@@ -91,13 +92,20 @@ def check(call: Call, seed: int, kinds: tuple[str, str, str]) -> None:
 
 
 @cache
-def host() -> Call:
+def host(*defines: str) -> Call:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
     out = Path(tempfile.mkdtemp()) / "soft.so"
     command = [compiler, "-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
-    command += ["-pedantic", "-Wmissing-prototypes", "-DTL_SOFT_ON_HOST", "-shared", "-fPIC"]
+    command += [
+        "-pedantic",
+        "-Wmissing-prototypes",
+        "-DTL_SOFT_ON_HOST",
+        "-shared",
+        "-fPIC",
+        *defines,
+    ]
     subprocess.run([*command, *INCLUDES, *map(str, SOURCES), "-o", str(out)], check=True)
     library = ctypes.CDLL(str(out))
 
@@ -121,16 +129,19 @@ def core(name: str) -> Call:
 kind = st.sampled_from(["near", "near", "gaps", "small", "large", "any"])
 
 
-@given(st.integers(0, 2**32), st.tuples(kind, kind, kind))
-@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("defines", [(), ("-DTL_SOFT_SHORT_MULTIPLY=1",)], ids=["m3", "m0"])
+@given(seed=st.integers(0, 2**32), kinds=st.tuples(kind, kind, kind))
+@settings(max_examples=100, deadline=None)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_host_build_of_the_algorithm(seed: int, kinds: tuple[str, str, str]) -> None:
-    check(host(), seed, kinds)
+def test_host_build_of_the_algorithm(
+    defines: tuple[str, ...], seed: int, kinds: tuple[str, str, str]
+) -> None:
+    check(host(*defines), seed, kinds)
 
 
 @pytest.mark.parametrize("name", ["m0", "m3"])
-@given(st.integers(0, 2**32), st.tuples(kind, kind, kind))
-@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32), kinds=st.tuples(kind, kind, kind))
+@settings(max_examples=40, deadline=None)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_emulated_core(name: str, seed: int, kinds: tuple[str, str, str]) -> None:
     check(core(name), seed, kinds)

@@ -135,6 +135,8 @@ def test_board_names() -> None:
         "cortex-m3",
         "cortex-m4f",
         "cortex-m7",
+        "cortex-m33",
+        "cortex-m55",
     }
 
 

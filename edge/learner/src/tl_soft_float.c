@@ -24,7 +24,7 @@ static inline uint32_t below(int32_t m, int32_t d)
  * possible binades. */
 static inline int32_t product(const tl_soft_term *t, uint32_t other, int32_t *gap)
 {
-#if defined(__ARM_ARCH_6M__)
+#if TL_SOFT_SHORT_MULTIPLY
     /* The core multiplies 32 x 32 to 32 bits: cut both factors into 8 and 16 bits. */
     uint32_t a = tl_soft_size(other);
     uint32_t b = (uint32_t)t->m;
@@ -74,7 +74,7 @@ static uint32_t packed(int32_t m, int32_t e)
 /* Places to shift a nonzero `change` (below 2^24) left so that bit 24 is its highest. */
 static inline int32_t places(uint32_t change)
 {
-#if defined(__ARM_ARCH_6M__)
+#if TL_SOFT_SHORT_MULTIPLY
     int32_t n = 1; /* mostly the answer, and there is no instruction for it */
     for (; (change & 0x800000u) == 0; change <<= 1) {
         n++;

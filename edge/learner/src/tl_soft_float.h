@@ -9,6 +9,15 @@
 
 #include <stdint.h>
 
+/* Cores that multiply 32 x 32 to 32 bits only, and do not count leading zeros: M0, M0+, M23. */
+#ifndef TL_SOFT_SHORT_MULTIPLY
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+#define TL_SOFT_SHORT_MULTIPLY 1
+#else
+#define TL_SOFT_SHORT_MULTIPLY 0
+#endif
+#endif
+
 #define TL_SOFT_ZERO (-1000)
 
 /* Exponent fields of an ordinary factor: the product of two is normal, and a list of them times
@@ -64,7 +73,7 @@ static inline int32_t tl_soft_mantissa(uint32_t bits)
 
 static inline tl_soft_term tl_soft_term_of(uint32_t bits, uint32_t offset)
 {
-#if defined(__ARM_ARCH_6M__)
+#if TL_SOFT_SHORT_MULTIPLY
     int32_t m = (int32_t)tl_soft_size(bits);
 #else
     int32_t m = tl_soft_mantissa(bits) * 128;

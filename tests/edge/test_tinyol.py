@@ -21,8 +21,8 @@ from edge.learner.native import library
 from edge.messages import Ack, Command, Plan
 from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
-from edge.steps import conv, dense, mean
 from edge.stepping import Watching
+from edge.steps import conv, dense, mean
 from server.export import tflite
 from server.export.spare import with_spare_classes
 

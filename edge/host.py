@@ -192,6 +192,7 @@ class HostWorker:
             train_layers=layout.train_layers,
             standardise=layout.standardise,
             momentum=plan.steps.smooths,
+            reconstruct=plan.reconstruct,
         )
         self._fits("training this model", need.ram_train, self.arena)
         if self._learner is not None and layout == self._layout:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from firmware_sim.compile import Program, Toolchain, compile_program, is_fast
+from firmware_sim.compile import Program, Toolchain, compile_program
 from firmware_sim.cores import CORES, find_core
 
 __all__ = ["CORES", "IMAGES", "build_all", "build_image", "check_images", "image_path"]
@@ -38,10 +38,17 @@ def _agent(toolchain: Toolchain) -> Program:
         own = [path for path in own if path.name != "memory.c"]
     sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
     return Program(
-        fast=tuple(source for source in sources if is_fast(source)),
-        small=tuple(source for source in sources if not is_fast(source)),
+        sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
     )
+
+
+_LEFT_OUT = {
+    *("tl_pool", "tl_window", "tl_momentum", "tl_classes", "tl_monitor", "tl_standardiser"),
+    *("tl_int8", "tl_int8_activation", "tl_int8_conv", "tl_int8_depthwise", "tl_int8_dot"),
+    *("tl_int8_pool", "tl_int8_rescale", "tl_status"),
+}
+"""Parts of the learner that a build with TL_DENSE_ONLY has no use for."""
 
 
 def _trainer(toolchain: Toolchain) -> Program:
@@ -51,10 +58,10 @@ def _trainer(toolchain: Toolchain) -> Program:
     if toolchain == "gcc":
         names.append("memory.c")
     own = [firmware / name for name in names]
-    sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
+    learner = (_ROOT / "edge/learner/src").glob("*.c")
+    sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
-        fast=tuple(source for source in sources if "/tl_kernels" in source),
-        small=tuple(source for source in sources if "/tl_kernels" not in source),
+        sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
     )

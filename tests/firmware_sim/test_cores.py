@@ -11,7 +11,7 @@ from edge.board_protocol import BoardClient
 from edge.errors import UsageError
 from firmware_sim.boards import BOARDS, get_board
 from firmware_sim.build import image_path
-from firmware_sim.compile import Program, compile_program, is_fast
+from firmware_sim.compile import Program, compile_program, level_of
 from firmware_sim.cores import CORES, find_core
 from firmware_sim.device import SimulatedDevice
 from firmware_sim.image import load_image
@@ -74,8 +74,7 @@ def test_armv8m_boards_are_fenced(name: str, tmp_path: Path) -> None:
     end = memory.layout.ram + memory.ram
     files = [f"firmware_sim/firmware/{file}" for file in [*FENCE, "memory.c", "port_mps2.c"]]
     program = Program(
-        fast=("tests/firmware_sim/fence_probe.c",),
-        small=tuple(files),
+        sources=("tests/firmware_sim/fence_probe.c", *files),
         script="firmware_sim/firmware/boards/link.ld",
     )
     image = tmp_path / "probe.elf"
@@ -103,9 +102,9 @@ def test_armv8m_boards_are_fenced(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_built_for_speed() -> None:
-    assert is_fast("edge/learner/src/tl_kernels_vfp.c")
-    assert is_fast("edge/learner/src/tl_learn.c")
-    assert not is_fast("edge/learner/src/tl_model.c")
-    assert not is_fast("firmware_sim/firmware/agent.c")
     sources = [path.as_posix() for path in (ROOT / "edge/learner/src").glob("*.c")]
-    assert 2 <= sum(is_fast(source) for source in sources) < len(sources) / 2
+    fast = [source for source in sources if level_of(source) != "small"]
+    assert level_of("edge/learner/src/tl_kernels.c") == "fast"
+    assert level_of("edge/learner/src/tl_kernels_vfp.c") == "balanced"
+    assert level_of("firmware_sim/firmware/agent.c") == "small"
+    assert 2 <= len(fast) < len(sources) / 2

@@ -5,7 +5,7 @@
 
 #define CPACR (*(volatile uint32_t *)0xe000ed88u)
 #ifndef VTOR_ENTRIES
-#define VTOR_ENTRIES 48u
+#define VTOR_ENTRIES 16u
 #endif
 
 extern uint32_t image_data[], image_data_end[], image_data_load[];

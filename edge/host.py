@@ -217,7 +217,7 @@ class HostWorker:
         artifact = Artifact(artefact)
         need = requirement(artifact)
         self._fits("running this model", need.ram_infer, self.arena)
-        trains = 0 < need.parameters and need.ram_train <= self.arena
+        trains = need.parameters > 0 and need.ram_train <= self.arena
         learner = OnlineLearner(artefact, infer_only=not trains)
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
         self._learner, self._layout, self._watcher = learner, None, None

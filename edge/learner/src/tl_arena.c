@@ -16,7 +16,7 @@ uint32_t tl_rescale_bytes(const tl_model *m)
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
         const tl_layer *layer = &m->layers[i];
-        bytes += layer->type == TL_INT8 && tl_has_weights(layer) ? 8u * layer->out.c : 0u;
+        bytes += tl_int8_layer(layer) && tl_has_weights(layer) ? 8u * layer->out.c : 0u;
     }
     return bytes;
 }
@@ -152,7 +152,7 @@ static void prepare_int8(tl_learner *l)
 static tl_status check_init(const tl_model *m, uint16_t flags, const layout *l)
 {
     bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
-    bool left_out = TL_DENSE_ONLY && (flags & (uint16_t)~(TL_FMA | TL_INFER_ONLY)) != 0;
+    bool left_out = TL_DENSE_ONLY && (flags != 0 || l->first != 0);
     if (left_out || ((flags & TL_FMA) != 0 && !tl_has_fma())) {
         return TL_E_ARGUMENT;
     }
@@ -171,7 +171,7 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
         return TL_E_ARGUMENT;
     }
     layout parts = lay_out(m, train_layers, flags);
-    bool trains = (flags & TL_INFER_ONLY) == 0;
+    bool trains = TL_DENSE_ONLY || (flags & TL_INFER_ONLY) == 0;
     status = check_init(m, flags, &parts);
     if (status != TL_OK) {
         return status;

@@ -4,7 +4,7 @@
 /* Where the sums start: at the bias itself if it is in the arena, where none is -0; else at z. */
 static const float *start_of(tl_weights p, uint32_t n, float *z)
 {
-    if (!p.in_file) {
+    if (TL_DENSE_ONLY || !p.in_file) {
         return p.b;
     }
     uint32_t o = 0;
@@ -202,7 +202,7 @@ static void depthwise_update(bool fma, const tl_layer *layer, float *w, float *b
 static void dense_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z)
 {
     const float *start = start_of(p, layer->out.c, z);
-    if (p.in_file) {
+    if (!TL_DENSE_ONLY && p.in_file) {
         tl_rows(fma, p.w, layer->in.c, x, layer->in.c, layer->out.c, z);
     } else {
         tl_columns(fma, p.w, x, layer->in.c, layer->out.c, start, z);

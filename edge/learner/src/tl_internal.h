@@ -4,8 +4,8 @@
 
 #include "tinylearn.h"
 
-/* A build for one small model: dense float32 layers with ReLU, squared error, plain steps. What
- * else a file or a flag asks for is refused. */
+/* A build for one small model: dense float32 layers with ReLU, all of them trained, squared error,
+ * plain steps, mul_add. What else a file or a flag asks for is refused. */
 #ifndef TL_DENSE_ONLY
 #define TL_DENSE_ONLY 0
 #endif
@@ -20,6 +20,11 @@ static inline bool tl_has(const tl_learner *l, uint16_t flag)
 static inline bool tl_classifies(const tl_model *m)
 {
     return !TL_DENSE_ONLY && m->loss == TL_CROSS_ENTROPY;
+}
+
+static inline bool tl_int8_layer(const tl_layer *layer)
+{
+    return !TL_DENSE_ONLY && layer->type == TL_INT8;
 }
 
 bool tl_is_finite(float x);

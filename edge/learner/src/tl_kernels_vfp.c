@@ -287,7 +287,12 @@
     }
 
 KERNELS(plain, PLAIN_ADD, PLAIN_SUB)
+#if TL_DENSE_ONLY
+#define KERNEL(fma, name) ((void)(fma), plain_##name)
+#else
 KERNELS(fused, FUSED_ADD, FUSED_SUB)
+#define KERNEL(fma, name) ((fma) ? fused_##name : plain_##name)
+#endif
 
 /* g = rate * d, which may be the same; b -= g. Rates in s24, b in s0 and up, d and g in s16 and up. */
 void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate)
@@ -332,44 +337,44 @@ void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_
 {
     if (n_out == 1) {
         *z = *start;
-        (fma ? fused_back : plain_back)(w, x, 1, n_in, z);
+        KERNEL(fma, back)(w, x, 1, n_in, z);
     } else {
-        (fma ? fused_columns : plain_columns)(w, x, n_in, n_out, start, z);
+        KERNEL(fma, columns)(w, x, n_in, n_out, start, z);
     }
 }
 
 void tl_back(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n_out, float *dx)
 {
     if (n_out == 1) {
-        (fma ? fused_columns : plain_columns)(w, d, 1, n_in, dx, dx);
+        KERNEL(fma, columns)(w, d, 1, n_in, dx, dx);
     } else {
-        (fma ? fused_back : plain_back)(w, d, n_in, n_out, dx);
+        KERNEL(fma, back)(w, d, n_in, n_out, dx);
     }
 }
 
 void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in, uint32_t n_out)
 {
     if (n_out == 1) {
-        (fma ? fused_update : plain_update)(w, g, x, 1, n_in);
+        KERNEL(fma, update)(w, g, x, 1, n_in);
     } else {
-        (fma ? fused_update : plain_update)(w, x, g, n_in, n_out);
+        KERNEL(fma, update)(w, x, g, n_in, n_out);
     }
 }
 
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx)
 {
-    (fma ? fused_back_update : plain_back_update)(w, x, d, g, n_in, n_out, dx);
+    KERNEL(fma, back_update)(w, x, d, g, n_in, n_out, dx);
 }
 
 void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t n_in,
              uint32_t n_out, float *z)
 {
     if (stride == 1) {
-        (fma ? fused_columns : plain_columns)(w, x, 1, n_out, z, z);
+        KERNEL(fma, columns)(w, x, 1, n_out, z, z);
         return;
     }
-    (fma ? fused_rows : plain_rows)(w, stride, x, n_in, n_out, z);
+    KERNEL(fma, rows)(w, stride, x, n_in, n_out, z);
 }
 
 #endif

@@ -18,7 +18,7 @@ typedef struct tl_parser {
 
 static bool ends_in_softmax(const tl_parser *p)
 {
-    return p->pending && p->layer.activation == TL_SOFTMAX;
+    return !TL_DENSE_ONLY && p->pending && p->layer.activation == TL_SOFTMAX;
 }
 
 /* The pending layer is whole: count it, and store it. */
@@ -36,7 +36,7 @@ static tl_status finish_layer(tl_parser *p)
     bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
     uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
     p->peak = bytes > p->peak ? bytes : p->peak;
-    if (layer->type == TL_INT8 || layer->kind == TL_QUANTIZE) {
+    if (tl_int8_layer(layer) || (!TL_DENSE_ONLY && layer->kind == TL_QUANTIZE)) {
         m->n_trainable = 0;
         p->rescale += tl_has_weights(layer) ? 8u * layer->out.c : 0u;
     } else {
@@ -75,7 +75,7 @@ static tl_status start_layer(tl_parser *p, const tl_operator *op)
 
 static uint8_t activation_of(int32_t code)
 {
-    return code == OP_RELU       ? TL_RELU
+    return TL_DENSE_ONLY || code == OP_RELU       ? TL_RELU
            : code == OP_RELU6    ? TL_RELU6
            : code == OP_TANH     ? TL_TANH
            : code == OP_LOGISTIC ? TL_LOGISTIC
@@ -90,7 +90,7 @@ static tl_status add_activation(tl_parser *p, const tl_operator *op)
     if (op->out.elements != op->in.elements) {
         return TL_E_SHAPE;
     }
-    if (op->code == OP_SOFTMAX) {
+    if (!TL_DENSE_ONLY && op->code == OP_SOFTMAX) {
         uint32_t at = op->options != 0 ? tl_field(r, op->options, 0) : 0;
         bool one_row = op->in.rank == 0 || op->in.sizes[op->in.rank - 1] == op->in.elements;
         if (at == 0 || tl_read_u32(r, at) != ONE || !one_row) {
@@ -143,7 +143,7 @@ static tl_status add_layer(tl_parser *p, const tl_operator *op)
         return tl_read_pad(g, op, &p->layer);
 #endif
     default:
-        return tl_read_convert(op, &p->layer);
+        return TL_DENSE_ONLY ? TL_E_OP : tl_read_convert(op, &p->layer);
     }
 }
 

@@ -73,7 +73,8 @@ static layout lay_out(const tl_model *m, uint32_t train_layers, uint16_t flags)
         l.tail += bytes;
         widest = bytes > widest ? bytes : widest;
     }
-    uint32_t peak = tl_peak_bytes(m, 0, m->n_layers); /* to predict in the same arena */
+    /* to predict in the same arena; with dense layers alone that takes no more */
+    uint32_t peak = TL_DENSE_ONLY ? 0u : tl_peak_bytes(m, 0, m->n_layers);
     l.tail += 2u * widest;
     l.tail = peak > l.tail ? peak : l.tail;
     return l;

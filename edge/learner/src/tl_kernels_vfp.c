@@ -206,6 +206,9 @@
 #define SUMS_HIGH "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"
 #define EXPAND(MACRO, ...) MACRO(__VA_ARGS__)
 
+/* Tiles of other widths than 8 and 1 make it faster, and are left out where size counts. */
+#define WIDE (!TL_DENSE_ONLY)
+
 /* The five primitives of one contract. */
 #define KERNELS(NAME, ADD, SUB)                                                                   \
     COLUMNS_TILE(NAME##_columns_16, "s16-s31",                                                    \
@@ -230,16 +233,16 @@
                                const float *start, float *z)                                      \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
-        for (; o + 16 <= n_out; o += 16) {                                                        \
+        for (; WIDE && o + 16 <= n_out; o += 16) {                                                \
             NAME##_columns_16(w + o, x, n_in, row, row - 64u, start + o, z + o);\
         }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
             NAME##_columns_8(w + o, x, n_in, row, row - 32u, start + o, z + o);\
         }                                                                                         \
-        for (; o + 4 <= n_out; o += 4) {                                                          \
+        for (; WIDE && o + 4 <= n_out; o += 4) {                                                  \
             NAME##_columns_4(w + o, x, n_in, row, row - 16u, start + o, z + o);\
         }                                                                                         \
-        for (; o + 2 <= n_out; o += 2) {                                                          \
+        for (; WIDE && o + 2 <= n_out; o += 2) {                                                  \
             NAME##_columns_2(w + o, x, n_in, row, row - 8u, start + o, z + o);\
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
@@ -261,13 +264,13 @@
                               uint32_t n_out)                                                     \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
-        for (; o + 16 <= n_out; o += 16) {                                                        \
+        for (; WIDE && o + 16 <= n_out; o += 16) {                                                \
             NAME##_update_16(w + o, x, n_in, row, row - 64u, g + o);                              \
         }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
             NAME##_update_8(w + o, x, n_in, row, row - 32u, g + o);                               \
         }                                                                                         \
-        for (; o + 2 <= n_out; o += 2) {                                                          \
+        for (; WIDE && o + 2 <= n_out; o += 2) {                                                  \
             NAME##_update_2(w + o, x, n_in, row, row - 8u, g + o);                                \
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
@@ -278,7 +281,7 @@
                             uint32_t n_out, float *z)                                             \
     {                                                                                             \
         uint32_t o = 0;                                                                           \
-        for (; o + 4 <= n_out; o += 4) {                                                          \
+        for (; WIDE && o + 4 <= n_out; o += 4) {                                                  \
             NAME##_rows_4(w + o * stride, stride, x, n_in, z + o);                                \
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \

@@ -63,6 +63,7 @@ def _trainer() -> Program:
         sources=sources,
         script="firmware_sim/firmware/boards/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
+        tiny=True,
     )
 
 

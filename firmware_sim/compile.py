@@ -46,11 +46,13 @@ class Program:
         sources: all C files.
         script: the linker script, as for the usual layout.
         defines: more flags for every source.
+        tiny: build everything for size.
     """
 
     sources: tuple[str, ...]
     script: str
     defines: tuple[str, ...] = ()
+    tiny: bool = False
 
 
 def level_of(source: str) -> Level:
@@ -59,6 +61,10 @@ def level_of(source: str) -> Level:
         if fnmatch(source, f"*/{pattern}"):
             return level
     return "small"
+
+
+def _level(program: Program, source: str) -> Level:
+    return "small" if program.tiny else level_of(source)
 
 
 def _compiler(core: str, toolchain: Toolchain) -> list[str]:
@@ -101,7 +107,7 @@ def compile_program(program: Program, core: str, toolchain: Toolchain, root: Pat
         script.write_text(_script((root / program.script).read_text(), core))
         objects = []
         for level, options in _LEVELS[toolchain].items():
-            sources = [source for source in program.sources if level_of(source) == level]
+            sources = [s for s in program.sources if _level(program, s) == level]
             if sources:  # one relocatable object: its name is not in the image
                 objects.append(str(out / f"{level}.o"))
                 command = [*head, *flags, *options, "-r", "-nostdlib", *sources, "-o", objects[-1]]

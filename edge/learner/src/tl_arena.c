@@ -45,6 +45,9 @@ typedef struct layout {
  * after the last int8 one if they are all. */
 static uint32_t first_of_tail(const tl_model *m, uint32_t train_layers)
 {
+    if (TL_DENSE_ONLY) {
+        return 0;
+    }
     uint32_t first = m->n_layers;
     uint32_t left = train_layers == 0 ? m->n_trainable : train_layers;
     bool all = left == m->n_trainable;
@@ -87,11 +90,28 @@ static uint32_t bytes_before_scratch(const tl_model *m, const layout *l, uint16_
     return 4u * floats + tl_rescale_bytes(m);
 }
 
+/* All layers trained, no flag: what is asked of a build with dense layers only. It predicts in the
+ * arena that it learns in, and does not count what a prediction takes. */
+static tl_status dense_sizes(const tl_model *m, uint16_t train_layers, uint16_t flags,
+                             tl_sizes *sizes)
+{
+    layout learn = lay_out(m, 0, 0);
+    sizes->parameters = learn.parameters;
+    sizes->features = m->n_in;
+    sizes->target = m->n_out;
+    sizes->macs = learn.parameters;
+    sizes->arena_infer = sizes->arena_train = 4u * learn.parameters + learn.tail;
+    return train_layers == 0 && flags == 0 ? TL_OK : TL_E_ARGUMENT;
+}
+
 tl_status tl_model_sizes(const tl_model *m, uint16_t train_layers, uint16_t flags, tl_sizes *sizes)
 {
     if (m == 0 || sizes == 0 || m->n_layers == 0 || m->layers == 0 ||
         train_layers > m->n_trainable) {
         return TL_E_ARGUMENT;
+    }
+    if (TL_DENSE_ONLY) {
+        return dense_sizes(m, train_layers, flags, sizes);
     }
     layout infer = lay_out(m, train_layers, flags | TL_INFER_ONLY);
     layout learn = lay_out(m, train_layers, flags & (uint16_t)~TL_INFER_ONLY);
@@ -170,6 +190,9 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
     tl_status status = tl_model_sizes(m, train_layers, flags, &sizes);
     if (l == 0 || arena == 0 || status != TL_OK) {
         return TL_E_ARGUMENT;
+    }
+    if (TL_DENSE_ONLY) {
+        flags = train_layers = 0; /* checked by then */
     }
     layout parts = lay_out(m, train_layers, flags);
     bool trains = TL_DENSE_ONLY || (flags & TL_INFER_ONLY) == 0;

@@ -35,6 +35,46 @@ float tl_log(float x);
 
 /* --- layers (tl_layer.c) --- */
 
+#if TL_DENSE_ONLY
+
+static inline uint32_t tl_elements(tl_shape shape)
+{
+    return shape.c;
+}
+
+static inline bool tl_has_weights(const tl_layer *layer)
+{
+    (void)layer;
+    return true;
+}
+
+static inline uint32_t tl_inputs_of_one(const tl_layer *layer)
+{
+    return layer->in.c;
+}
+
+static inline uint32_t tl_weight_count(const tl_layer *layer)
+{
+    return (uint32_t)layer->in.c * layer->out.c;
+}
+
+static inline uint32_t tl_macs(const tl_layer *layer)
+{
+    return tl_weight_count(layer);
+}
+
+static inline uint32_t tl_out_bytes(const tl_layer *layer)
+{
+    return 4u * layer->out.c;
+}
+
+static inline uint32_t tl_in_bytes(const tl_layer *layer)
+{
+    return 4u * layer->in.c;
+}
+
+#else
+
 uint32_t tl_elements(tl_shape shape);
 bool tl_has_weights(const tl_layer *layer);
 
@@ -46,6 +86,8 @@ uint32_t tl_macs(const tl_layer *layer);
 /* Bytes of a layer's input and output in the arena, each a multiple of 4. */
 uint32_t tl_in_bytes(const tl_layer *layer);
 uint32_t tl_out_bytes(const tl_layer *layer);
+
+#endif
 
 /* --- float32 primitives (tl_kernels*.c): the one place where a core has code of its own ---
  * w is [n_in][n_out], rows of n_out next to one another. fma: the arithmetic contract. */

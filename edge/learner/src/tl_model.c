@@ -33,9 +33,11 @@ static tl_status finish_layer(tl_parser *p)
     if (tl_macs(layer) > TL_MAX_MACS || (p->layers != 0 && m->n_layers == p->capacity)) {
         return TL_E_LIMIT;
     }
-    bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
-    uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
-    p->peak = bytes > p->peak ? bytes : p->peak;
+    if (!TL_DENSE_ONLY) {
+        bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
+        uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
+        p->peak = bytes > p->peak ? bytes : p->peak;
+    }
     if (tl_int8_layer(layer) || (!TL_DENSE_ONLY && layer->kind == TL_QUANTIZE)) {
         m->n_trainable = 0;
         p->rescale += tl_has_weights(layer) ? 8u * layer->out.c : 0u;
@@ -57,20 +59,22 @@ static tl_status start_layer(tl_parser *p, const tl_operator *op)
     tl_status status = finish_layer(p);
     *layer = blank;
     layer->type = op->in.type == TYPE_INT8 ? TL_INT8 : TL_FLOAT32;
-    layer->in_scale = op->in.scale;
-    layer->out_scale = op->out.scale;
-    layer->in_zero = (int8_t)op->in.zero;
-    layer->out_zero = (int8_t)op->out.zero;
-    if (status == TL_OK) {
+    if (!TL_DENSE_ONLY) {
+        layer->in_scale = op->in.scale;
+        layer->out_scale = op->out.scale;
+        layer->in_zero = (int8_t)op->in.zero;
+        layer->out_zero = (int8_t)op->out.zero;
+    }
+    if (status == TL_OK && !TL_DENSE_ONLY) {
         status = tl_shape_of(&op->in, &layer->in);
     }
-    if (status == TL_OK) {
+    if (status == TL_OK && !TL_DENSE_ONLY) {
         status = tl_shape_of(&op->out, &layer->out);
     }
     bool quantised = (op->in.type != TYPE_INT8 || op->in.n_scales == 1) &&
                      (op->out.type != TYPE_INT8 || op->out.n_scales == 1);
     p->pending = true;
-    return status != TL_OK ? status : quantised ? TL_OK : TL_E_FORMAT;
+    return status != TL_OK ? status : quantised || TL_DENSE_ONLY ? TL_OK : TL_E_FORMAT;
 }
 
 static uint8_t activation_of(int32_t code)
@@ -262,6 +266,9 @@ static tl_status open_output(tl_parser *p, int32_t output)
         return TL_E_SHAPE;
     }
     m->n_out = tl_elements(last->out);
+    if (TL_DENSE_ONLY) {
+        return finish_layer(p);
+    }
     m->out_type = last->kind == TL_QUANTIZE ||
                           (last->type == TL_INT8 && last->kind != TL_DEQUANTIZE)
                       ? TL_INT8

@@ -67,8 +67,8 @@ static tl_status set_convolution(tl_graph *g, const tl_operator *op, const tl_te
 
 static tl_status set_dense(tl_graph *g, const tl_operator *op, const tl_tensor *w, tl_layer *layer)
 {
-    uint32_t n_in = tl_elements(layer->in);
-    uint32_t n_out = tl_elements(layer->out);
+    uint32_t n_in = op->in.elements;
+    uint32_t n_out = op->out.elements;
     layer->kind = TL_DENSE;
     if (n_in > 0xffffu || n_out > 0xffffu) {
         return TL_E_LIMIT;

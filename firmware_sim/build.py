@@ -61,7 +61,7 @@ def _trainer() -> Program:
     sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
         sources=sources,
-        script="firmware_sim/firmware/boards/link.ld",
+        script="firmware_sim/firmware/trainer/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
         tiny=True,
     )

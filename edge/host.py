@@ -155,7 +155,10 @@ class HostWorker:
         return self._ready().predict_many(x)
 
     def evaluate(self, samples: int) -> Outcome:
-        """Mean loss, right answers (0 for regression) and count on own samples with a label."""
+        """Mean loss, right answers (0 for regression) and count on own samples with a label.
+
+        The loss of a classifier that can only predict is NaN, as on a board.
+        """
         practice = Practice(self._ready(), self._cross_entropy, self._steps)
         losses, correct = practice.evaluate(self._sample() for _ in range(samples))
         mean = float(_sum(losses) / np.float32(len(losses)))
@@ -192,6 +195,7 @@ class HostWorker:
             train_layers=layout.train_layers,
             standardise=layout.standardise,
             momentum=plan.steps.smooths,
+            reconstruct=plan.reconstruct,
         )
         self._fits("training this model", need.ram_train, self.arena)
         if self._learner is not None and layout == self._layout:
@@ -211,8 +215,10 @@ class HostWorker:
     def _load(self, artefact: bytes) -> None:
         self._fits("this artefact", len(artefact), self.slot)
         artifact = Artifact(artefact)
-        self._fits("running this model", requirement(artifact).ram_infer, self.arena)
-        learner = OnlineLearner(artefact, infer_only=True)
+        need = requirement(artifact)
+        self._fits("running this model", need.ram_infer, self.arena)
+        trains = need.parameters > 0 and need.ram_train <= self.arena
+        learner = OnlineLearner(artefact, infer_only=not trains)
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
         self._learner, self._layout, self._watcher = learner, None, None
         self._artefact, self._steps = artefact, Steps()

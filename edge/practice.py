@@ -63,13 +63,21 @@ class Practice:
             NoLabel: no sample had a label.
         """
         losses, correct = [], 0
+        frozen = not self.learner.parameters.size
         for x, target in samples:
             if not self.labelled(target):
                 continue
-            losses.append(self.loss(x, target))
+            losses.append(self._loss_of_answer(x, target) if frozen else self.loss(x, target))
             if self.classes:
                 correct += int(np.argmax(self.learner.predict_one(x)) == int(target[0]))
         return _some(np.array(losses, np.float32)), correct
+
+    def _loss_of_answer(self, x: Float32, target: Float32) -> float:
+        """Of a learner that has no loss: the squared error of its answer; NaN for classes."""
+        if self.classes:
+            return float("nan")
+        squares = (self.learner.predict_one(x) - target) ** 2
+        return float(np.add.accumulate(squares, dtype=np.float32)[-1] / np.float32(squares.size))
 
     def _known(self, target: Float32) -> Float32:
         return target[:0] if self.steps.reconstruct else target

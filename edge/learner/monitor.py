@@ -5,7 +5,7 @@ The test of Page and Hinkley: E. S. Page, "Continuous inspection schemes", Biome
 detection in an agro-alimentary production system", Proc. 5th Asian Control Conference (2004)
 815-818. Losses are counted in running standard deviations, so that no scale has to be known:
 D. M. Hawkins, "Self-starting CUSUM charts for location and scale", The Statistician 36 (1987)
-299-315. Memory is constant: 44 bytes in C.
+299-315. Memory is constant: 40 bytes in C.
 """
 
 import ctypes

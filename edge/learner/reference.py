@@ -169,7 +169,9 @@ class ReferenceLearner:
         common.check_class(chosen, self.n_out)
         if self._spec.loss != "cross_entropy":
             raise_for(common.ARGUMENT)
-        add_class(head.w, head.b, chosen)
+        if add_class(_by_output(head.w), head.b, chosen) and self._smooths:
+            for array in self._velocity[-1]:
+                _by_output(array)[chosen] = 0
         return chosen
 
     def set_optimiser(self, momentum: float, decay: float, clip: float) -> None:
@@ -259,7 +261,12 @@ class ReferenceLearner:
             d = dx
 
     def _smooth(
-        self, layer: FloatLayer, velocity: tuple[Float32, Float32], x: Float32, d: Float32, rate: Any
+        self,
+        layer: FloatLayer,
+        velocity: tuple[Float32, Float32],
+        x: Float32,
+        d: Float32,
+        rate: Any,
     ) -> None:
         """Step with momentum, weight decay and clipping; see tl_momentum.c."""
         norm = layer.norm(x, d) if self._clip > 0 else F(0)
@@ -294,6 +301,11 @@ def _is_float(part: ChainLayer) -> bool:
 
 def _activated(layer: FloatLayer | Int8Layer, y: Any) -> Any:
     return activate(layer.part.activation, y) if isinstance(layer, FloatLayer) else y
+
+
+def _by_output(array: Float32) -> Float32:
+    """A view with the output channels first; those of a depthwise convolution are last."""
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
 
 
 def _turned(array: Float32) -> Float32:

@@ -73,9 +73,7 @@ class FloatLayer:
             dx[tap.pixels] = sums
         return dx.reshape(-1)
 
-    def update(
-        self, w: Float32, b: Float32, x: Float32, d: Float32, rate: Any
-    ) -> None:
+    def update(self, w: Float32, b: Float32, x: Float32, d: Float32, rate: Any) -> None:
         """Take w -= rate * dL/dw and b -= rate * dL/db, in place."""
         part = self.part
         if part.kind == "dense":

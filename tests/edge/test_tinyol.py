@@ -22,6 +22,7 @@ from edge.messages import Ack, Command, Plan
 from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
 from edge.stepping import Watching
+from edge.steps import conv, dense, mean
 from server.export import tflite
 from server.export.spare import with_spare_classes
 
@@ -58,14 +59,16 @@ def test_a_spare_class_is_as_good_as_not_there(kind: Any) -> None:
 
 
 @needs_c
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans())
-def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool) -> None:
-    native, twin = (k(spared(3), train_layers=int(last_only)) for k in LEARNERS)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans(), st.booleans())
+def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool, moving: bool) -> None:
+    options = {"train_layers": int(last_only), "momentum": 0.9 * moving}
+    native, twin = (k(spared(3), **options) for k in LEARNERS)
     for at, index in enumerate(order):
         assert native.add_class(index) == twin.add_class(index) == index
         native.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         twin.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         assert native.parameters.tobytes() == twin.parameters.tobytes()
+        assert native.state()["statistics"].tobytes() == twin.state()["statistics"].tobytes()
 
 
 @every_learner
@@ -95,6 +98,23 @@ def test_what_cannot_be_added_is_refused(kind: Any) -> None:
         kind(regression).add_class(0)
     with pytest.raises(LearnerError):
         kind(spared(1), infer_only=True).add_class(4)
+
+
+@every_learner
+def test_training_comes_to_rest(kind: Any) -> None:
+    learner, fresh = (kind(spared(0), momentum=0.9) for _ in range(2))
+    x, y = inputs(6), np.arange(6) % 4
+    learner.learn_many(x, y, rate=0.1)
+    fresh.parameters = learner.parameters
+    learner.come_to_rest()
+    learner.learn_many(x, y, rate=0.1)
+    fresh.learn_many(x, y, rate=0.1)
+    assert learner.parameters.tobytes() == fresh.parameters.tobytes()
+    learner.set_optimiser(0.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="momentum 1"):
+        learner.set_optimiser(1.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="made without"):
+        kind(spared(0)).set_optimiser(0.5, 0.0, 0.0)
 
 
 def test_spare_classes_need_a_softmax_head() -> None:
@@ -239,3 +259,18 @@ def test_an_anomaly_score_is_the_mean_squared_error_of_the_reconstruction() -> N
     for row in x:
         expected = np.mean((learner.predict_one(row).astype(np.float64) - row) ** 2)
         assert learner.loss_one(row, []) == pytest.approx(expected, rel=1e-5)
+
+
+@needs_c
+def test_a_convolutional_model_gets_a_class(tmp_path: Path) -> None:
+    spec = ModelSpec.convnet((6, 6, 1), [conv(3, 3), mean(), dense(4, "softmax")])
+    file = tflite.write(*with_spare_classes(spec, spec.initial(2), 1), name="conv")
+    x = inputs(8, 36)
+    for train_layers in (0, 1):
+        native, twin = (kind(file, train_layers=train_layers, decay=0.01) for kind in LEARNERS)
+        for learner in (native, twin):
+            assert learner.predict_many(x)[:, 4].max() < 1e-10
+            assert learner.add_class() == 4
+            learner.learn_many(x, np.arange(8) % 5, rate=0.1)
+        assert native.predict_many(x)[:, 4].min() > 0.01
+        assert native.parameters.tobytes() == twin.parameters.tobytes()

@@ -72,7 +72,7 @@ def check(call: Call, seed: int, kinds: tuple[str, str, str]) -> None:
         w[1:3] = np.multiply.outer(x, d)[1:3]
         w[2].view(np.uint32)[:] += rng.integers(0, 3, N_OUT, dtype=np.uint32)
     got = z.copy()
-    call("columns", w, x, N_IN, N_OUT, got)
+    call("columns", w, x, N_IN, N_OUT, z, got)
     same(got, plain_dot(z, w, x))
     got = dx.copy()
     call("back", w, d, N_IN, N_OUT, got)
@@ -152,5 +152,5 @@ def test_sums_that_only_an_exact_sticky_bit_gets_right() -> None:
     for tiny, expected in ((0.0, 1.0), (bit, 1 + 2**-23), (-bit, 1.0)):
         z = np.array([one], np.float32)
         w = np.array([[half_ulp * (1 + np.float32(tiny) * 2**23)]], np.float32)
-        host()("columns", w, np.ones(1, np.float32), 1, 1, z)
+        host()("columns", w, np.ones(1, np.float32), 1, 1, z.copy(), z)
         assert z[0] == np.float32(expected)

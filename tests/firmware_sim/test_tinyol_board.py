@@ -17,7 +17,7 @@ from edge.spec import ModelSpec
 from edge.stepping import Steps, Watching
 from firmware_sim.device import SimulatedDevice
 from server.export.spare import with_spare_classes
-from server.export.tflite import write
+from server.export.tflite import write, write_int8
 
 PLAN = Plan("s", 0.05, 12)
 STEPS: list[dict[str, Any]] = [
@@ -142,6 +142,22 @@ def test_a_stream_without_any_label_teaches_nothing(sine: Any) -> None:
                 work()
             assert refused.value.status == Status.SENSOR
         assert np.array_equal(BoardClient(device.port).get_parameters(), sine.spec.initial(1))
+
+
+@pytest.mark.parametrize("kind", ["float", "int8"])
+@pytest.mark.parametrize("classes", [True, False])
+def test_a_model_that_was_only_deployed_is_evaluated(kind: str, classes: bool, job_of: Any) -> None:
+    job = job_of([6, 5, 3], classes=classes)
+    weights = job.spec.initial(1)
+    file = write_int8(job.spec, weights, job.x, name="i") if kind == "int8" else job.artefact
+    host = HostWorker(job.sensor())
+    host.deploy(file)
+    with SimulatedDevice("nano33ble", device_id="d", sensor=job.sensor()) as device:
+        board = BoardWorker(device.port)
+        board.deploy(file)
+        ours, theirs = host.evaluate(10), board.evaluate(10)
+    np.testing.assert_equal(ours, theirs)
+    assert np.isnan(float(ours["loss"])) == (kind == "int8" and classes)
 
 
 def clusters(classes: list[int], n: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

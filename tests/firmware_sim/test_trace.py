@@ -42,9 +42,9 @@ EXPECTED = {
     **dict.fromkeys(("mla", "mls", "smlad", "smlabb"), "multiply_add"),
     **dict.fromkeys(("stmia", "stmdb", "push", "strd"), "store_many"),
     **dict.fromkeys(("cbz", "cbnz", "beq", "bne", "bcs", "bcc", "bhi", "bls"), "branch_if"),
-    **{"vldr": "vector_load", "vstr": "vector_store", "mul": "multiply", "muls": "multiply"},
-    **{"bl": "call", "b": "branch", "ldrd": "load_many", "movs": "alu", "adds": "alu"},
-    **{"ldrh": "load", "ldrb": "load", "strb": "store", "str": "store", "ubfx": "alu"},
+    "vldr": "vector_load", "vstr": "vector_store", "mul": "multiply", "muls": "multiply",
+    "bl": "call", "b": "branch", "ldrd": "load_many", "movs": "alu", "adds": "alu",
+    "ldrh": "load", "ldrb": "load", "strb": "store", "str": "store", "ubfx": "alu",
 }
 
 

@@ -38,6 +38,8 @@ _HOT: dict[str, Level] = {
     "tl_int8_dot*.c": "fast",
 }
 _LINK = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-z,max-page-size=4")
+
+
 @dataclass(frozen=True)
 class Program:
     """What an image is made of; paths from the root of the project.

@@ -55,8 +55,12 @@ _M0 = CycleTable(
 )
 _M3 = CycleTable(
     {
-        **{"multiply_add": 2, "multiply_long": 5, "divide": 12, "system": 2},
-        **{"load": 2, "store": 1},
+        "multiply_add": 2,
+        "multiply_long": 5,
+        "divide": 12,
+        "system": 2,
+        "load": 2,
+        "store": 1,
     },
     per_word=1,
     taken=2,
@@ -66,8 +70,12 @@ _M3 = CycleTable(
     ),
 )
 _FPU = {
-    **{"vector_fused": 3, "vector_divide": 14},
-    **{"vector_load": 2, "vector_store": 1, "load": 2, "store": 1},
+    "vector_fused": 3,
+    "vector_divide": 14,
+    "vector_load": 2,
+    "vector_store": 1,
+    "load": 2,
+    "store": 1,
 }
 _M4F = CycleTable(
     {**_FPU, "divide": 12, "system": 2},
@@ -103,8 +111,12 @@ _M55 = CycleTable(
     ),
 )
 _TABLES = {
-    **{"cortex-m0": _M0, "cortex-m3": _M3, "cortex-m4f": _M4F},
-    **{"cortex-m7": _M7, "cortex-m33": _M33, "cortex-m55": _M55},
+    "cortex-m0": _M0,
+    "cortex-m3": _M3,
+    "cortex-m4f": _M4F,
+    "cortex-m7": _M7,
+    "cortex-m33": _M33,
+    "cortex-m55": _M55,
 }
 
 _JOULES_PER_CYCLE = {"nano33ble": 155e-12}

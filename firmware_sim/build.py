@@ -51,19 +51,19 @@ _LEFT_OUT = {
 """Parts of the learner that a build with TL_DENSE_ONLY has no use for."""
 
 
-def _trainer(toolchain: Toolchain) -> Program:
+def _trainer() -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
-    names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "frames.c"]
-    if toolchain == "gcc":
-        names.append("memory.c")
+    # Its own memory.c also with zig: compiler-rt's is faster, and larger.
+    names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "frames.c", "memory.c"]
     own = [firmware / name for name in names]
     learner = (_ROOT / "edge/learner/src").glob("*.c")
     sources = _relative(*own, *(path for path in learner if path.stem not in _LEFT_OUT))
     return Program(
         sources=sources,
-        script="firmware_sim/firmware/boards/link.ld",
+        script="firmware_sim/firmware/trainer/link.ld",
         defines=("-DTL_DENSE_ONLY=1", "-DVTOR_ENTRIES=7u"),
+        tiny=True,
     )
 
 
@@ -87,7 +87,7 @@ def build_image(
         TinyfleetError: the compiler failed; the message holds what it said.
     """
     target = image_path(core, kind) if out is None else Path(out).resolve()
-    program = _agent(toolchain) if kind == "agent" else _trainer(toolchain)
+    program = _agent(toolchain) if kind == "agent" else _trainer()
     data = compile_program(program, find_core(core)[0], toolchain, _ROOT)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)

@@ -29,8 +29,8 @@ _LEVELS: dict[str, dict[Level, tuple[str, ...]]] = {
     "zig": {"fast": ("-O2",), "balanced": ("-Os",), "small": ("-Os", "-Xclang", "-Oz")},
     "gcc": {"fast": ("-O2",), "balanced": ("-O2",), "small": ("-Os",)},
 }
-# Chosen by `tinyfleet sim bench`: the image must stay within 32 kB. The kernels of cores with an FPU
-# are assembly inside, so that size costs them nothing.
+# Chosen by `tinyfleet sim bench`: the image must stay within 32 kB. The kernels of cores with an
+# FPU are assembly inside, so that size costs them nothing.
 _HOT: dict[str, Level] = {
     "tl_kernels_vfp.c": "balanced",
     "tl_activation.c": "balanced",
@@ -38,6 +38,8 @@ _HOT: dict[str, Level] = {
     "tl_int8_dot*.c": "fast",
 }
 _LINK = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-z,max-page-size=4")
+
+
 @dataclass(frozen=True)
 class Program:
     """What an image is made of; paths from the root of the project.
@@ -46,11 +48,13 @@ class Program:
         sources: all C files.
         script: the linker script, as for the usual layout.
         defines: more flags for every source.
+        tiny: build everything for size.
     """
 
     sources: tuple[str, ...]
     script: str
     defines: tuple[str, ...] = ()
+    tiny: bool = False
 
 
 def level_of(source: str) -> Level:
@@ -59,6 +63,10 @@ def level_of(source: str) -> Level:
         if fnmatch(source, f"*/{pattern}"):
             return level
     return "small"
+
+
+def _level(program: Program, source: str) -> Level:
+    return "small" if program.tiny else level_of(source)
 
 
 def _compiler(core: str, toolchain: Toolchain) -> list[str]:
@@ -101,7 +109,7 @@ def compile_program(program: Program, core: str, toolchain: Toolchain, root: Pat
         script.write_text(_script((root / program.script).read_text(), core))
         objects = []
         for level, options in _LEVELS[toolchain].items():
-            sources = [source for source in program.sources if level_of(source) == level]
+            sources = [s for s in program.sources if _level(program, s) == level]
             if sources:  # one relocatable object: its name is not in the image
                 objects.append(str(out / f"{level}.o"))
                 command = [*head, *flags, *options, "-r", "-nostdlib", *sources, "-o", objects[-1]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edge.profile import DeviceProfile
 from firmware_sim.thumb import KINDS, Instruction
 
-__all__ = ["CycleTable", "energy_joules", "table_of"]
+__all__ = ["ENERGY_SOURCE", "CycleTable", "energy_joules", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,12 @@ _M0 = CycleTable(
 )
 _M3 = CycleTable(
     {
-        **{"multiply_add": 2, "multiply_long": 5, "divide": 12, "system": 2},
-        **{"load": 2, "store": 1},
+        "multiply_add": 2,
+        "multiply_long": 5,
+        "divide": 12,
+        "system": 2,
+        "load": 2,
+        "store": 1,
     },
     per_word=1,
     taken=2,
@@ -66,8 +70,12 @@ _M3 = CycleTable(
     ),
 )
 _FPU = {
-    **{"vector_fused": 3, "vector_divide": 14},
-    **{"vector_load": 2, "vector_store": 1, "load": 2, "store": 1},
+    "vector_fused": 3,
+    "vector_divide": 14,
+    "vector_load": 2,
+    "vector_store": 1,
+    "load": 2,
+    "store": 1,
 }
 _M4F = CycleTable(
     {**_FPU, "divide": 12, "system": 2},
@@ -79,38 +87,40 @@ _M4F = CycleTable(
     ),
 )
 _M7 = CycleTable(
-    {**_FPU, "divide": 12, "vector_fused": 3, "load": 1, "vector_load": 1},
+    {**_FPU, "divide": 12, "load": 1, "vector_load": 1},
     per_word=0.5,
     taken=1,
     source=(
-        "no timings of the Cortex-M7 are published: the Cortex-M4's, with loads of 1 cycle, 64 bits "
-        "a cycle and predicted branches; that it issues two instructions at once is left out"
+        "no table of the Cortex-M7's own: the Cortex-M4's, with loads of 1 cycle, 64 bits a cycle "
+        "and predicted branches; that it issues two instructions at once is left out"
     ),
 )
 _M33 = CycleTable(
     {**_FPU, "divide": 12, "system": 2},
     per_word=1,
     taken=2,
-    source="no timings of the Cortex-M33 are published: those of the Cortex-M4",
+    source="no table of the Cortex-M33's own: the Cortex-M4's",
 )
 _M55 = CycleTable(
-    {**_FPU, "divide": 12, "vector_fused": 1, "load": 1, "vector_load": 1},
-    per_word=0.5,
-    taken=1,
-    source=(
-        "Cortex-M55 Software Optimization Guide, latencies of scalar code simplified: loads of 1 "
-        "cycle, 64 bits a cycle, predicted branches; issue of two instructions left out"
-    ),
+    _M7.costs,
+    per_word=_M7.per_word,
+    taken=_M7.taken,
+    source="no table of the Cortex-M55's own: the Cortex-M7's, which does without vectors",
 )
 _TABLES = {
-    **{"cortex-m0": _M0, "cortex-m3": _M3, "cortex-m4f": _M4F},
-    **{"cortex-m7": _M7, "cortex-m33": _M33, "cortex-m55": _M55},
+    "cortex-m0": _M0,
+    "cortex-m3": _M3,
+    "cortex-m4f": _M4F,
+    "cortex-m7": _M7,
+    "cortex-m33": _M33,
+    "cortex-m55": _M55,
 }
 
 _JOULES_PER_CYCLE = {"nano33ble": 155e-12}
 ENERGY_SOURCE = (
     "155 pJ a cycle of the nRF52840, derived from a third party's table of currents; estimate"
 )
+"""What an energy is derived from."""
 
 
 def table_of(core: str) -> CycleTable:

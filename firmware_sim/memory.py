@@ -11,8 +11,9 @@ __all__ = ["INFO_BASE", "PAGE", "RAM_BASE", "STACK_BYTES", "STACK_PAINT", "Memor
 
 PAGE = 0x1000
 IMAGE_BYTES = 0x10000
-RAM_BASE = Layout().ram
-INFO_BASE = Layout().info
+_USUAL = Layout()
+RAM_BASE = _USUAL.ram
+INFO_BASE = _USUAL.info
 STACK_BYTES = 2048
 STACK_PAINT = 0xC5C5_C5C5
 _INFO = struct.Struct("<6I64s")
@@ -33,7 +34,7 @@ class MemoryMap:
     flash: int
     ram: int
     clock_hz: int
-    layout: Layout = Layout()
+    layout: Layout = _USUAL
 
     @classmethod
     def of(cls, board: DeviceProfile) -> "MemoryMap":

@@ -13,6 +13,7 @@ from firmware_sim.boards import get_board
 from firmware_sim.build import image_path
 from firmware_sim.device import SimulatedDevice
 from firmware_sim.image import load_image
+from firmware_sim.machine import painted_depth
 from firmware_sim.memory import STACK_BYTES, MemoryMap
 from firmware_sim.symbols import address_of
 
@@ -34,7 +35,8 @@ class TrainerRun:
         flash: bytes of the whole image.
         statics: bytes of its variables: structs, table of layers.
         arena: bytes of the sample, the parameters, activations and deltas.
-        peak_stack: most bytes of stack in use.
+        peak_stack: most bytes of stack in use while it learnt. Reading the model takes more, where
+            the arena comes to lie afterwards.
     """
 
     learnt: int
@@ -83,12 +85,13 @@ def run_trainer(
         status, learnt, arena, loss, where, count = _REPORT.unpack(report)
         if status != 0:
             raise TinyfleetError(f"the trainer ended with status {status}")
+        stack = address_of(path, "image_stack")
         return TrainerRun(
             learnt=learnt,
             loss=loss,
             parameters=np.frombuffer(device.memory(where, 4 * count), "<f4").astype(np.float32),
             flash=len(load_image(path, layout.image)),
-            statics=address_of(path, "image_arena") - layout.ram - STACK_BYTES,
+            statics=address_of(path, "image_arena") - layout.ram,
             arena=arena,
-            peak_stack=device.peak_stack,
+            peak_stack=painted_depth(device.memory(stack, STACK_BYTES)),
         )

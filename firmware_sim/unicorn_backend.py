@@ -174,5 +174,7 @@ def _engine(core: str) -> Any:
     if not model:
         raise UsageError(f"Unicorn has no {CORES[core].profile}", hint="backend qemu")
     uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-    uc.ctl_set_cpu_model(getattr(unicorn.arm_const, model))  # UC_MODE_MCLASS would force a Cortex-M33
+    uc.ctl_set_cpu_model(
+        getattr(unicorn.arm_const, model)
+    )  # UC_MODE_MCLASS would force a Cortex-M33
     return uc

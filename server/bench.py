@@ -6,6 +6,7 @@ are estimates. Names are such as `step.net1.m4f` and, in fused arithmetic, `step
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 from edge.errors import UsageError
 from firmware_sim.boards import BOARDS
@@ -76,7 +77,7 @@ def _arithmetics(core: str) -> list[tuple[str, str]]:
 
 def _nets(core: str, suffix: str, arithmetic: str) -> Iterator[Figure]:
     board = BENCH_BOARDS[core]
-    how = {"arithmetic": arithmetic}
+    how: dict[str, Any] = {"arithmetic": arithmetic}
     for net, make in _NETS.items():
         job = make()
         step = learning_cost(board, job.model, job.sensor(), samples=_STEPS, rate=job.rate, **how)

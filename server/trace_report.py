@@ -98,7 +98,7 @@ def trace_model(
     learns = artifact.dtype != "int8"
     sensor = ArraySensor(x, targets)
     if predict:
-        how = {"arithmetic": arithmetic}
+        how: dict[str, Any] = {"arithmetic": arithmetic}
         cost = predicting_cost(board, data, x, sensor=sensor if learns else None, **how)
     elif learns:
         cost = learning_cost(board, data, sensor, samples=samples, rate=1e-4, arithmetic=arithmetic)

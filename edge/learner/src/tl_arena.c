@@ -16,7 +16,7 @@ uint32_t tl_rescale_bytes(const tl_model *m)
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
         const tl_layer *layer = &m->layers[i];
-        bytes += layer->type == TL_INT8 && tl_has_weights(layer) ? 8u * layer->out.c : 0u;
+        bytes += tl_int8_layer(layer) && tl_has_weights(layer) ? 8u * layer->out.c : 0u;
     }
     return bytes;
 }
@@ -45,6 +45,9 @@ typedef struct layout {
  * after the last int8 one if they are all. */
 static uint32_t first_of_tail(const tl_model *m, uint32_t train_layers)
 {
+    if (TL_DENSE_ONLY) {
+        return 0;
+    }
     uint32_t first = m->n_layers;
     uint32_t left = train_layers == 0 ? m->n_trainable : train_layers;
     bool all = left == m->n_trainable;
@@ -73,7 +76,8 @@ static layout lay_out(const tl_model *m, uint32_t train_layers, uint16_t flags)
         l.tail += bytes;
         widest = bytes > widest ? bytes : widest;
     }
-    uint32_t peak = tl_peak_bytes(m, 0, m->n_layers); /* to predict in the same arena */
+    /* to predict in the same arena; with dense layers alone that takes no more */
+    uint32_t peak = TL_DENSE_ONLY ? 0u : tl_peak_bytes(m, 0, m->n_layers);
     l.tail += 2u * widest;
     l.tail = peak > l.tail ? peak : l.tail;
     return l;
@@ -86,11 +90,28 @@ static uint32_t bytes_before_scratch(const tl_model *m, const layout *l, uint16_
     return 4u * floats + tl_rescale_bytes(m);
 }
 
+/* All layers trained, no flag: what is asked of a build with dense layers only. It predicts in the
+ * arena that it learns in, and does not count what a prediction takes. */
+static tl_status dense_sizes(const tl_model *m, uint16_t train_layers, uint16_t flags,
+                             tl_sizes *sizes)
+{
+    layout learn = lay_out(m, 0, 0);
+    sizes->parameters = learn.parameters;
+    sizes->features = m->n_in;
+    sizes->target = m->n_out;
+    sizes->macs = learn.parameters;
+    sizes->arena_infer = sizes->arena_train = 4u * learn.parameters + learn.tail;
+    return train_layers == 0 && flags == 0 ? TL_OK : TL_E_ARGUMENT;
+}
+
 tl_status tl_model_sizes(const tl_model *m, uint16_t train_layers, uint16_t flags, tl_sizes *sizes)
 {
     if (m == 0 || sizes == 0 || m->n_layers == 0 || m->layers == 0 ||
         train_layers > m->n_trainable) {
         return TL_E_ARGUMENT;
+    }
+    if (TL_DENSE_ONLY) {
+        return dense_sizes(m, train_layers, flags, sizes);
     }
     layout infer = lay_out(m, train_layers, flags | TL_INFER_ONLY);
     layout learn = lay_out(m, train_layers, flags & (uint16_t)~TL_INFER_ONLY);
@@ -152,7 +173,7 @@ static void prepare_int8(tl_learner *l)
 static tl_status check_init(const tl_model *m, uint16_t flags, const layout *l)
 {
     bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
-    bool left_out = TL_DENSE_ONLY && (flags & (uint16_t)~(TL_FMA | TL_INFER_ONLY)) != 0;
+    bool left_out = TL_DENSE_ONLY && (flags != 0 || l->first != 0);
     if (left_out || ((flags & TL_FMA) != 0 && !tl_has_fma())) {
         return TL_E_ARGUMENT;
     }
@@ -170,8 +191,11 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
     if (l == 0 || arena == 0 || status != TL_OK) {
         return TL_E_ARGUMENT;
     }
+    if (TL_DENSE_ONLY) {
+        flags = train_layers = 0; /* checked by then */
+    }
     layout parts = lay_out(m, train_layers, flags);
-    bool trains = (flags & TL_INFER_ONLY) == 0;
+    bool trains = TL_DENSE_ONLY || (flags & TL_INFER_ONLY) == 0;
     status = check_init(m, flags, &parts);
     if (status != TL_OK) {
         return status;

@@ -3,7 +3,7 @@
 
 const float *tl_start_of(tl_weights p, uint32_t n, float *z)
 {
-    if (!p.in_file) {
+    if (TL_DENSE_ONLY || !p.in_file) {
         return p.b;
     }
     uint32_t o = 0;
@@ -34,7 +34,7 @@ static void copy(float *to, const float *from, uint32_t n)
 static void dense_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z)
 {
     const float *start = tl_start_of(p, layer->out.c, z);
-    if (p.in_file) {
+    if (!TL_DENSE_ONLY && p.in_file) {
         tl_rows(fma, p.w, layer->in.c, x, layer->in.c, layer->out.c, z);
     } else {
         tl_columns(fma, p.w, x, layer->in.c, layer->out.c, start, z);

@@ -4,8 +4,8 @@
 
 #include "tinylearn.h"
 
-/* A build for one small model: dense float32 layers with ReLU, squared error, plain steps. What
- * else a file or a flag asks for is refused. */
+/* A build for one small model: dense float32 layers with ReLU, all of them trained, squared error,
+ * plain steps, mul_add. What else a file or a flag asks for is refused. */
 #ifndef TL_DENSE_ONLY
 #define TL_DENSE_ONLY 0
 #endif
@@ -22,6 +22,11 @@ static inline bool tl_classifies(const tl_model *m)
     return !TL_DENSE_ONLY && m->loss == TL_CROSS_ENTROPY;
 }
 
+static inline bool tl_int8_layer(const tl_layer *layer)
+{
+    return !TL_DENSE_ONLY && layer->type == TL_INT8;
+}
+
 bool tl_is_finite(float x);
 bool tl_all_finite(const float *x, uint32_t n);
 
@@ -29,6 +34,46 @@ bool tl_all_finite(const float *x, uint32_t n);
 float tl_log(float x);
 
 /* --- layers (tl_layer.c) --- */
+
+#if TL_DENSE_ONLY
+
+static inline uint32_t tl_elements(tl_shape shape)
+{
+    return shape.c;
+}
+
+static inline bool tl_has_weights(const tl_layer *layer)
+{
+    (void)layer;
+    return true;
+}
+
+static inline uint32_t tl_inputs_of_one(const tl_layer *layer)
+{
+    return layer->in.c;
+}
+
+static inline uint32_t tl_weight_count(const tl_layer *layer)
+{
+    return (uint32_t)layer->in.c * layer->out.c;
+}
+
+static inline uint32_t tl_macs(const tl_layer *layer)
+{
+    return tl_weight_count(layer);
+}
+
+static inline uint32_t tl_out_bytes(const tl_layer *layer)
+{
+    return 4u * layer->out.c;
+}
+
+static inline uint32_t tl_in_bytes(const tl_layer *layer)
+{
+    return 4u * layer->in.c;
+}
+
+#else
 
 uint32_t tl_elements(tl_shape shape);
 bool tl_has_weights(const tl_layer *layer);
@@ -41,6 +86,8 @@ uint32_t tl_macs(const tl_layer *layer);
 /* Bytes of a layer's input and output in the arena, each a multiple of 4. */
 uint32_t tl_in_bytes(const tl_layer *layer);
 uint32_t tl_out_bytes(const tl_layer *layer);
+
+#endif
 
 /* --- float32 primitives (tl_kernels*.c): the one place where a core has code of its own ---
  * w is [n_in][n_out], rows of n_out next to one another. fma: the arithmetic contract. */

@@ -206,6 +206,9 @@
 #define SUMS_HIGH "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"
 #define EXPAND(MACRO, ...) MACRO(__VA_ARGS__)
 
+/* Tiles of other widths than 8 and 1 make it faster, and are left out where size counts. */
+#define WIDE (!TL_DENSE_ONLY)
+
 /* The five primitives of one contract. */
 #define KERNELS(NAME, ADD, SUB)                                                                   \
     COLUMNS_TILE(NAME##_columns_16, "s16-s31",                                                    \
@@ -230,16 +233,16 @@
                                const float *start, float *z)                                      \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
-        for (; o + 16 <= n_out; o += 16) {                                                        \
+        for (; WIDE && o + 16 <= n_out; o += 16) {                                                \
             NAME##_columns_16(w + o, x, n_in, row, row - 64u, start + o, z + o);\
         }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
             NAME##_columns_8(w + o, x, n_in, row, row - 32u, start + o, z + o);\
         }                                                                                         \
-        for (; o + 4 <= n_out; o += 4) {                                                          \
+        for (; WIDE && o + 4 <= n_out; o += 4) {                                                  \
             NAME##_columns_4(w + o, x, n_in, row, row - 16u, start + o, z + o);\
         }                                                                                         \
-        for (; o + 2 <= n_out; o += 2) {                                                          \
+        for (; WIDE && o + 2 <= n_out; o += 2) {                                                  \
             NAME##_columns_2(w + o, x, n_in, row, row - 8u, start + o, z + o);\
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
@@ -261,13 +264,13 @@
                               uint32_t n_out)                                                     \
     {                                                                                             \
         uint32_t row = 4u * n_out, o = 0;                                                         \
-        for (; o + 16 <= n_out; o += 16) {                                                        \
+        for (; WIDE && o + 16 <= n_out; o += 16) {                                                \
             NAME##_update_16(w + o, x, n_in, row, row - 64u, g + o);                              \
         }                                                                                         \
         for (; o + 8 <= n_out; o += 8) {                                                          \
             NAME##_update_8(w + o, x, n_in, row, row - 32u, g + o);                               \
         }                                                                                         \
-        for (; o + 2 <= n_out; o += 2) {                                                          \
+        for (; WIDE && o + 2 <= n_out; o += 2) {                                                  \
             NAME##_update_2(w + o, x, n_in, row, row - 8u, g + o);                                \
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
@@ -278,7 +281,7 @@
                             uint32_t n_out, float *z)                                             \
     {                                                                                             \
         uint32_t o = 0;                                                                           \
-        for (; o + 4 <= n_out; o += 4) {                                                          \
+        for (; WIDE && o + 4 <= n_out; o += 4) {                                                  \
             NAME##_rows_4(w + o * stride, stride, x, n_in, z + o);                                \
         }                                                                                         \
         for (; o < n_out; o++) {                                                                  \
@@ -287,7 +290,12 @@
     }
 
 KERNELS(plain, PLAIN_ADD, PLAIN_SUB)
+#if TL_DENSE_ONLY
+#define KERNEL(fma, name) ((void)(fma), plain_##name)
+#else
 KERNELS(fused, FUSED_ADD, FUSED_SUB)
+#define KERNEL(fma, name) ((fma) ? fused_##name : plain_##name)
+#endif
 
 /* g = rate * d, which may be the same; b -= g. Rates in s24, b in s0 and up, d and g in s16 and up. */
 void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate)
@@ -332,44 +340,44 @@ void tl_columns(bool fma, const float *w, const float *x, uint32_t n_in, uint32_
 {
     if (n_out == 1) {
         *z = *start;
-        (fma ? fused_back : plain_back)(w, x, 1, n_in, z);
+        KERNEL(fma, back)(w, x, 1, n_in, z);
     } else {
-        (fma ? fused_columns : plain_columns)(w, x, n_in, n_out, start, z);
+        KERNEL(fma, columns)(w, x, n_in, n_out, start, z);
     }
 }
 
 void tl_back(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n_out, float *dx)
 {
     if (n_out == 1) {
-        (fma ? fused_columns : plain_columns)(w, d, 1, n_in, dx, dx);
+        KERNEL(fma, columns)(w, d, 1, n_in, dx, dx);
     } else {
-        (fma ? fused_back : plain_back)(w, d, n_in, n_out, dx);
+        KERNEL(fma, back)(w, d, n_in, n_out, dx);
     }
 }
 
 void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in, uint32_t n_out)
 {
     if (n_out == 1) {
-        (fma ? fused_update : plain_update)(w, g, x, 1, n_in);
+        KERNEL(fma, update)(w, g, x, 1, n_in);
     } else {
-        (fma ? fused_update : plain_update)(w, x, g, n_in, n_out);
+        KERNEL(fma, update)(w, x, g, n_in, n_out);
     }
 }
 
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx)
 {
-    (fma ? fused_back_update : plain_back_update)(w, x, d, g, n_in, n_out, dx);
+    KERNEL(fma, back_update)(w, x, d, g, n_in, n_out, dx);
 }
 
 void tl_rows(bool fma, const float *w, uint32_t stride, const float *x, uint32_t n_in,
              uint32_t n_out, float *z)
 {
     if (stride == 1) {
-        (fma ? fused_columns : plain_columns)(w, x, 1, n_out, z, z);
+        KERNEL(fma, columns)(w, x, 1, n_out, z, z);
         return;
     }
-    (fma ? fused_rows : plain_rows)(w, stride, x, n_in, n_out, z);
+    KERNEL(fma, rows)(w, stride, x, n_in, n_out, z);
 }
 
 #endif

@@ -1,6 +1,8 @@
 /* Sizes of a layer. */
 #include "tl_internal.h"
 
+#if !TL_DENSE_ONLY
+
 uint32_t tl_elements(tl_shape shape)
 {
     return (uint32_t)shape.h * shape.w * shape.c;
@@ -47,3 +49,5 @@ uint32_t tl_out_bytes(const tl_layer *layer)
                 (layer->type == TL_INT8 && layer->kind != TL_DEQUANTIZE);
     return bytes(tl_elements(layer->out), int8);
 }
+
+#endif

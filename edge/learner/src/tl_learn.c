@@ -30,7 +30,7 @@ static tl_status check_target(const tl_learner *l, const float *target)
 static const float *tail_input(tl_learner *l, const float *x, bool learns)
 {
     const float *features = x;
-    if (l->first != 0) {
+    if (!TL_DENSE_ONLY && l->first != 0) {
         features = (const float *)tl_run(l, 0, l->first, x, l->features);
     }
     if (!tl_has(l, TL_STANDARDISE)) {
@@ -53,7 +53,7 @@ static const float *tail_input(tl_learner *l, const float *x, bool learns)
 static float *forward_tail(tl_learner *l, const float *x)
 {
     const tl_model *m = l->model;
-    bool fma = (l->flags & TL_FMA) != 0;
+    bool fma = tl_has(l, TL_FMA);
     const float *trained = l->parameters;
     float *out = (float *)(void *)l->scratch;
     float *last = out;
@@ -113,7 +113,7 @@ static bool after_relu(const tl_layer *layer)
 static bool step_layer(tl_learner *l, const tl_layer *layer, float *w, const float *x, float *y,
                        float *d, float *dx, bool masked, float rate)
 {
-    bool fma = (l->flags & TL_FMA) != 0;
+    bool fma = tl_has(l, TL_FMA);
     float *b = w + tl_weight_count(layer);
     bool plain = !tl_has(l, TL_MOMENTUM);
     if (masked && layer->kind == TL_DENSE && layer->out.c > 1u && plain) {

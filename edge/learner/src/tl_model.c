@@ -18,7 +18,7 @@ typedef struct tl_parser {
 
 static bool ends_in_softmax(const tl_parser *p)
 {
-    return p->pending && p->layer.activation == TL_SOFTMAX;
+    return !TL_DENSE_ONLY && p->pending && p->layer.activation == TL_SOFTMAX;
 }
 
 /* The pending layer is whole: count it, and store it. */
@@ -33,10 +33,12 @@ static tl_status finish_layer(tl_parser *p)
     if (tl_macs(layer) > TL_MAX_MACS || (p->layers != 0 && m->n_layers == p->capacity)) {
         return TL_E_LIMIT;
     }
-    bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
-    uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
-    p->peak = bytes > p->peak ? bytes : p->peak;
-    if (layer->type == TL_INT8 || layer->kind == TL_QUANTIZE) {
+    if (!TL_DENSE_ONLY) {
+        bool from_caller = m->n_layers == 0 && layer->type == TL_FLOAT32;
+        uint32_t bytes = tl_out_bytes(layer) + (from_caller ? 0 : tl_in_bytes(layer));
+        p->peak = bytes > p->peak ? bytes : p->peak;
+    }
+    if (tl_int8_layer(layer) || (!TL_DENSE_ONLY && layer->kind == TL_QUANTIZE)) {
         m->n_trainable = 0;
         p->rescale += tl_has_weights(layer) ? 8u * layer->out.c : 0u;
     } else {
@@ -57,25 +59,27 @@ static tl_status start_layer(tl_parser *p, const tl_operator *op)
     tl_status status = finish_layer(p);
     *layer = blank;
     layer->type = op->in.type == TYPE_INT8 ? TL_INT8 : TL_FLOAT32;
-    layer->in_scale = op->in.scale;
-    layer->out_scale = op->out.scale;
-    layer->in_zero = (int8_t)op->in.zero;
-    layer->out_zero = (int8_t)op->out.zero;
-    if (status == TL_OK) {
+    if (!TL_DENSE_ONLY) {
+        layer->in_scale = op->in.scale;
+        layer->out_scale = op->out.scale;
+        layer->in_zero = (int8_t)op->in.zero;
+        layer->out_zero = (int8_t)op->out.zero;
+    }
+    if (status == TL_OK && !TL_DENSE_ONLY) {
         status = tl_shape_of(&op->in, &layer->in);
     }
-    if (status == TL_OK) {
+    if (status == TL_OK && !TL_DENSE_ONLY) {
         status = tl_shape_of(&op->out, &layer->out);
     }
     bool quantised = (op->in.type != TYPE_INT8 || op->in.n_scales == 1) &&
                      (op->out.type != TYPE_INT8 || op->out.n_scales == 1);
     p->pending = true;
-    return status != TL_OK ? status : quantised ? TL_OK : TL_E_FORMAT;
+    return status != TL_OK ? status : quantised || TL_DENSE_ONLY ? TL_OK : TL_E_FORMAT;
 }
 
 static uint8_t activation_of(int32_t code)
 {
-    return code == OP_RELU       ? TL_RELU
+    return TL_DENSE_ONLY || code == OP_RELU       ? TL_RELU
            : code == OP_RELU6    ? TL_RELU6
            : code == OP_TANH     ? TL_TANH
            : code == OP_LOGISTIC ? TL_LOGISTIC
@@ -90,7 +94,7 @@ static tl_status add_activation(tl_parser *p, const tl_operator *op)
     if (op->out.elements != op->in.elements) {
         return TL_E_SHAPE;
     }
-    if (op->code == OP_SOFTMAX) {
+    if (!TL_DENSE_ONLY && op->code == OP_SOFTMAX) {
         uint32_t at = op->options != 0 ? tl_field(r, op->options, 0) : 0;
         bool one_row = op->in.rank == 0 || op->in.sizes[op->in.rank - 1] == op->in.elements;
         if (at == 0 || tl_read_u32(r, at) != ONE || !one_row) {
@@ -143,7 +147,7 @@ static tl_status add_layer(tl_parser *p, const tl_operator *op)
         return tl_read_pad(g, op, &p->layer);
 #endif
     default:
-        return tl_read_convert(op, &p->layer);
+        return TL_DENSE_ONLY ? TL_E_OP : tl_read_convert(op, &p->layer);
     }
 }
 
@@ -262,6 +266,9 @@ static tl_status open_output(tl_parser *p, int32_t output)
         return TL_E_SHAPE;
     }
     m->n_out = tl_elements(last->out);
+    if (TL_DENSE_ONLY) {
+        return finish_layer(p);
+    }
     m->out_type = last->kind == TL_QUANTIZE ||
                           (last->type == TL_INT8 && last->kind != TL_DEQUANTIZE)
                       ? TL_INT8

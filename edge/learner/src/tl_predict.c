@@ -3,7 +3,7 @@
 tl_weights tl_weights_of(const tl_learner *l, uint32_t index, const float **trained)
 {
     const tl_layer *layer = &l->model->layers[index];
-    bool in_file = index < l->first || l->n_parameters == 0;
+    bool in_file = !TL_DENSE_ONLY && (index < l->first || l->n_parameters == 0);
     tl_weights p = {(const float *)(const void *)layer->weights,
                     (const float *)(const void *)layer->bias, in_file};
     if (!in_file && tl_has_weights(layer)) {

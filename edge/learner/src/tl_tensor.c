@@ -124,7 +124,7 @@ tl_status tl_read_tensor(tl_graph *g, int32_t index, tl_tensor *t)
         t->type != TYPE_INT32) {
         status = TL_E_TYPE;
     }
-    if (status == TL_OK && quantisation != 0) {
+    if (!TL_DENSE_ONLY && status == TL_OK && quantisation != 0) {
         status = read_quantisation(r, quantisation, t);
     }
     return status == TL_OK ? read_constant(g, buffer, t) : status;

@@ -29,7 +29,7 @@ static tl_status set_bias(tl_graph *g, const tl_operator *op, tl_layer *layer)
         return TL_E_SHAPE;
     }
     layer->bias = b.data;
-    return b.type == (layer->type == TL_INT8 ? TYPE_INT32 : TYPE_FLOAT32) ? TL_OK : TL_E_TYPE;
+    return b.type == (tl_int8_layer(layer) ? TYPE_INT32 : TYPE_FLOAT32) ? TL_OK : TL_E_TYPE;
 }
 
 #if !TL_DENSE_ONLY
@@ -67,8 +67,8 @@ static tl_status set_convolution(tl_graph *g, const tl_operator *op, const tl_te
 
 static tl_status set_dense(tl_graph *g, const tl_operator *op, const tl_tensor *w, tl_layer *layer)
 {
-    uint32_t n_in = tl_elements(layer->in);
-    uint32_t n_out = tl_elements(layer->out);
+    uint32_t n_in = op->in.elements;
+    uint32_t n_out = op->out.elements;
     layer->kind = TL_DENSE;
     if (n_in > 0xffffu || n_out > 0xffffu) {
         return TL_E_LIMIT;
@@ -105,11 +105,11 @@ tl_status tl_read_weighted(tl_graph *g, const tl_operator *op, tl_layer *layer)
     if (w.data == 0) {
         return TL_E_SHAPE;
     }
-    if (w.type != (layer->type == TL_INT8 ? TYPE_INT8 : TYPE_FLOAT32)) {
+    if (w.type != (tl_int8_layer(layer) ? TYPE_INT8 : TYPE_FLOAT32)) {
         return TL_E_TYPE;
     }
     layer->weights = w.data;
-    if (layer->type == TL_INT8) {
+    if (tl_int8_layer(layer)) {
         status = set_scales(&w, op->code == OP_DEPTHWISE_CONV_2D ? 3 : 0, layer);
     }
     return status == TL_OK ? set_bias(g, op, layer) : status;

@@ -46,7 +46,7 @@ __attribute__((naked, used)) static void fault_entry(void)
                      "b 1b\n");
 }
 
-static void paint_stack(void)
+void paint_stack(void)
 {
     uint32_t *here;
     __asm__ volatile("mov %0, sp" : "=r"(here));

@@ -12,6 +12,7 @@ extern uint8_t image_arena[];      /* first byte after .bss */
 
 void Reset_Handler(void);
 void fence_memory(void);
+void paint_stack(void); /* all that lies below the stack in use */
 void report_fault(const uint32_t *frame);
 
 int main(void);

@@ -46,8 +46,7 @@ void report_fault(const uint32_t *frame)
 
 static int32_t begin(uint32_t *sample_bytes)
 {
-    uint32_t ram;
-    uint8_t *arena = port_arena(&ram);
+    uint8_t *arena = image_arena;
     tl_sizes sizes;
     int32_t status = tl_model_open(&model, JOB->file, JOB->size, layers, MAX_LAYERS);
     if (status == TL_OK) {
@@ -59,7 +58,7 @@ static int32_t begin(uint32_t *sample_bytes)
     *sample_bytes = 4u * (model.n_in + sizes.target);
     uint32_t used = (*sample_bytes + FR_CRC_BYTES + 3u) & ~3u;
     trainer.arena = used + sizes.arena_train;
-    if (trainer.arena > ram) {
+    if (trainer.arena > (uintptr_t)image_stack - (uintptr_t)image_arena) {
         return TL_E_ARENA;
     }
     return tl_learner_init(&learner, &model, 0, 0, arena + used, sizes.arena_train);
@@ -84,10 +83,11 @@ static bool next_sample(uint8_t *sample, uint32_t bytes)
 
 __attribute__((noinline)) int main(void)
 {
-    uint32_t bytes = 0, ram;
-    float *x = (float *)(void *)port_arena(&ram);
+    uint32_t bytes = 0;
+    float *x = (float *)(void *)image_arena;
     port_init();
     trainer.status = begin(&bytes);
+    paint_stack(); /* again: what is used from here on is used beside the arena */
     trainer.parameters = learner.parameters;
     trainer.n_parameters = learner.n_parameters;
     while (trainer.status == TL_OK && next_sample((uint8_t *)x, bytes)) {

@@ -66,6 +66,7 @@ def _check(plan: Plan) -> None:
         raise PlanRefused(f"top_p {plan.top_p} is not above 0 and at most 1.")
     if not math.isfinite(plan.rate) or plan.rate < 0:
         raise PlanRefused(f"a learning rate of {plan.rate} is not a number from 0.")
+    _ = plan.steps
 
 
 def decline_of(device: str, offer: Offer, error: Exception) -> Decline:

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -15,8 +16,9 @@ from edge.layout import Layout, layout_of
 from edge.messages import Plan
 from edge.ports import SerialPort
 from edge.profile import Core, DeviceProfile
+from edge.stepping import Watching
 from edge.topics import DeviceTopics
-from edge.worker import Outcome, TrainResult
+from edge.worker import Outcome, TrainResult, WatchResult
 
 __all__ = ["BoardWorker"]
 
@@ -88,26 +90,26 @@ class BoardWorker:
     def train(self, artefact: bytes, plan: Plan) -> TrainResult:
         """Send the base, or only its weights where the board holds the rest; train; read back."""
         layout, base = layout_of(Artifact(artefact), plan)
-        layers, standardise = layout.train_layers, layout.standardise
+        steps = plan.steps
+        kind: dict[str, Any] = {
+            "train_layers": layout.train_layers,
+            "standardise": layout.standardise,
+        }
         with self._board():
             retries = self._client.retries
             held = self._held is not None and self._held == self._client.hello().active
             if held and layout == self._layout:
                 self._layout = None
-                self._client.set_parameters(base, train_layers=layers, standardise=standardise)
+                self._client.set_parameters(base, **kind, steps=steps)
             else:
                 self._layout = None
                 self._client.upload_artifact(artefact)
-                self._client.reset_learner(train_layers=layers, standardise=standardise)
+                self._client.reset_learner(**kind, steps=steps)
                 self._held = self._client.hello().active
             self._layout = layout
             before = self._totals()
             done = self._client.train(
-                plan.samples,
-                rate=plan.rate,
-                epochs=plan.epochs,
-                train_layers=layers,
-                standardise=standardise,
+                plan.samples, rate=plan.rate, epochs=plan.epochs, **kind, **asdict(steps)
             )
             after = self._totals()
             trained = self._client.get_parameters()
@@ -120,6 +122,7 @@ class BoardWorker:
             done.loss_last,
             {
                 "serial_retries": float(retries),
+                **({"unlabelled": float(done.unlabelled)} if done.unlabelled else {}),
                 **{name: after[name] - before.get(name, 0.0) for name in after},
             },
         )
@@ -149,6 +152,26 @@ class BoardWorker:
             self._layout = None
             self._client.rollback()
         return {"running": self.running or ""}
+
+    def watch(self, samples: int, plan: Plan, watching: Watching | None = None) -> WatchResult:
+        """Infer on own samples, and learn as planned while their losses have drifted.
+
+        The weights go on from what the board holds; see `BoardClient.watch`.
+        """
+        with self._board():
+            return self._client.watch(
+                samples,
+                rate=plan.rate,
+                watching=watching,
+                train_layers=plan.train_layers,
+                standardise=plan.standardise,
+                **asdict(plan.steps),
+            )
+
+    def add_class(self, index: int | None = None) -> int:
+        """Put a spare class into use; see `BoardClient.add_class`."""
+        with self._board():
+            return self._client.add_class(index)
 
     def close(self) -> None:
         """Give the serial line back."""

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from edge.board_words import HINTS, MEANINGS, Op, Status
 from edge.errors import TinyfleetError
 
-__all__ = ["BoardError", "BoardEvaluation", "BoardInfo", "BoardTraining", "status_name"]
+__all__ = [
+    "BoardError",
+    "BoardEvaluation",
+    "BoardInfo",
+    "BoardTraining",
+    "status_name",
+]
 
 
 def status_name(status: int) -> str:
@@ -77,12 +83,21 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class BoardTraining:
-    """Answer to TRAIN: samples learnt, and the first, mean and last loss before each step."""
+    """Answer to TRAIN.
+
+    Args:
+        learnt: samples learnt.
+        loss_first: loss of the first of them, before its step.
+        loss_mean: mean of the losses.
+        loss_last: loss of the last.
+        unlabelled: samples without a target, which were predicted only.
+    """
 
     learnt: int
     loss_first: float
     loss_mean: float
     loss_last: float
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge.board_answers import BoardError, BoardEvaluation, BoardInfo, BoardTraining
+from edge.board_answers import (
+    BoardError,
+    BoardEvaluation,
+    BoardInfo,
+    BoardTraining,
+)
+from edge.board_learning import BoardLearning, layout_fields
 from edge.board_link import BoardLink, Reply
 from edge.board_words import MAX_CHUNK, Key, Op, Status, Target
 from edge.ports import SerialPort
+from edge.stepping import Steps
 
 __all__ = [
     "BoardClient",
@@ -28,7 +35,7 @@ __all__ = [
 ]
 
 
-class BoardClient:
+class BoardClient(BoardLearning):
     """The host end of the link to one board; one request at a time.
 
     Args:
@@ -106,7 +113,12 @@ class BoardClient:
         return self.hello()
 
     def set_parameters(
-        self, vector: ArrayLike, *, train_layers: int = 0, standardise: bool = False
+        self,
+        vector: ArrayLike,
+        *,
+        train_layers: int = 0,
+        standardise: bool = False,
+        steps: Steps | None = None,
     ) -> None:
         """Replace the weights in RAM.
 
@@ -114,50 +126,19 @@ class BoardClient:
             vector: float32 [n], the trained layers in order, finite.
             train_layers: how many layers from the end are trained; 0: all.
             standardise: whether inputs are standardised with running statistics.
+            steps: how steps will be made; None: plain SGD.
 
         Raises:
             BoardError: wrong size, not finite, or training does not fit; weights of the file
                 then stand in, unless nothing was written yet.
         """
         data = np.asarray(vector, dtype="<f4").tobytes()
-        layout: dict[int, Any] = {Key.TRAIN_LAYERS: train_layers, Key.STANDARDISE: standardise}
+        layout = layout_fields(train_layers, standardise, steps or Steps())
         self._send(Target.PARAMETERS, data, hashlib.sha256(data).digest(), layout)
 
     def get_parameters(self) -> NDArray[np.float32]:
         """Read the weights in RAM: float32 [n], the trained layers in order."""
         return self._read(Target.PARAMETERS, 4 * self.hello().parameters)
-
-    def train(
-        self,
-        samples: int,
-        *,
-        rate: float,
-        epochs: int = 1,
-        train_layers: int = 0,
-        standardise: bool = False,
-    ) -> BoardTraining:
-        """Learn from the board's own sensor, one SGD step a sample.
-
-        Args:
-            samples: samples in an epoch.
-            rate: learning rate; taken as float32.
-            epochs: passes; the sensor is rewound before each but the first.
-            train_layers: how many layers from the end are trained; 0: all.
-            standardise: whether inputs are standardised with running statistics.
-
-        Raises:
-            BoardError: it does not fit (ARENA), the sensor ran dry (SENSOR), a value is not
-                finite, or the layout differs from that of changed weights (LAYOUT).
-        """
-        fields = {
-            Key.SAMPLES: samples,
-            Key.EPOCHS: epochs,
-            Key.RATE: float(np.float32(rate)),
-            Key.TRAIN_LAYERS: train_layers,
-            Key.STANDARDISE: standardise,
-        }
-        r = self._work(Op.TRAIN, fields)
-        return BoardTraining(r[Key.LEARNT], r[Key.LOSS_FIRST], r[Key.LOSS_MEAN], r[Key.LOSS_LAST])
 
     def evaluate(self, samples: int) -> BoardEvaluation:
         """Measure the loss on samples of the board's sensor, without learning."""
@@ -177,18 +158,22 @@ class BoardClient:
         return self.hello()
 
     def reset_learner(
-        self, *, train_layers: int | None = None, standardise: bool | None = None
+        self,
+        *,
+        train_layers: int | None = None,
+        standardise: bool | None = None,
+        steps: Steps | None = None,
     ) -> None:
         """Take the weights from the artefact again, and forget the running statistics.
 
         Args:
-            train_layers: another choice of trained layers; 0: all; None with `standardise` None:
-                as it is now.
+            train_layers: another choice of trained layers; 0: all. All three None: as it is now.
             standardise: another choice of standardising.
+            steps: another choice of how steps are made.
         """
         fields: dict[int, Any] = {}
-        if train_layers is not None or standardise is not None:
-            fields = {Key.TRAIN_LAYERS: train_layers or 0, Key.STANDARDISE: bool(standardise)}
+        if (train_layers, standardise, steps) != (None, None, None):
+            fields = layout_fields(train_layers or 0, bool(standardise), steps or Steps())
         self._ask(Op.RESET_LEARNER, fields)
 
     def _predict_one(self, x: NDArray[np.float32]) -> NDArray[np.float32]:

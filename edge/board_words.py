@@ -21,6 +21,8 @@ class Op(IntEnum):
     EVALUATE = 8
     ROLLBACK = 9
     RESET_LEARNER = 10
+    ADD_CLASS = 20
+    WATCH = 21
     FAULT = 127
 
 
@@ -51,7 +53,7 @@ class Key(IntEnum):
     EPOCHS = 12
     RATE = 13
     TRAIN_LAYERS = 14
-    STANDARDISE = 15
+    FLAGS = 15
     LEARNT = 16
     LOSS_FIRST = 17
     LOSS_MEAN = 18
@@ -74,6 +76,11 @@ class Key(IntEnum):
     PEAK_STACK = 35
     PC = 36
     ADDRESS = 37
+    UNLABELLED = 50
+    DRIFTS = 51
+    DRIFTING = 52
+    SCORE = 53
+    CLASS = 54
 
 
 class Status(IntEnum):
@@ -120,7 +127,7 @@ MEANINGS: dict[int, str] = {
     Status.DIGEST: "what arrived has another SHA-256 than announced",
     Status.SPACE: "the artefact is larger than a flash slot",
     Status.EMPTY: "no such model is on the board",
-    Status.SENSOR: "the sensor gave no sample that fits the model",
+    Status.SENSOR: "the sensor gave no sample that fits the model, or none with a label",
     Status.INVALID: "the weights on the board are half written",
     Status.LAYOUT: "changing the trained layers would lose what the board has learnt",
     Status.SIZE: "the byte count does not match the model",

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,12 @@ from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
 from edge.messages import Plan
 from edge.ports import Sensor
+from edge.practice import Practice, Watcher
 from edge.profile import LINUX, DeviceProfile
+from edge.stepping import Steps, Watching
 from edge.store import ArtefactStore
 from edge.topics import DeviceTopics
-from edge.worker import Outcome, TrainResult
+from edge.worker import Outcome, TrainResult, WatchResult
 
 __all__ = ["HostWorker", "host_profile"]
 
@@ -67,6 +70,9 @@ class HostWorker:
         self._sensor = sensor
         self._store = store
         self._layout: Layout | None = None
+        self._watcher: Watcher | None = None
+        self._artefact: bytes | None = None
+        self._steps = Steps()
         self._learner: OnlineLearner | None = None
         self._cross_entropy = False
         self._running: str | None = None
@@ -99,21 +105,42 @@ class HostWorker:
         The sensor is rewound before every pass after the first.
         Losses are added up in float32, in the order they come, as the firmware does.
         """
-        learner = self._laid_out(artefact, plan)
-        base, rate = learner.parameters, plan.rate
-        losses = np.empty(plan.samples * plan.epochs, np.float32)
-        for epoch in range(plan.epochs):
-            if epoch > 0:
-                self._sensor.rewind()
-            for at in range(epoch * plan.samples, (epoch + 1) * plan.samples):
-                losses[at] = learner.learn_one(*self._sample(), rate=rate)
+        learner, steps = self._laid_out(artefact, plan), plan.steps
+        base, count = learner.parameters, plan.samples * plan.epochs
+        practice = Practice(learner, self._cross_entropy, steps)
+        losses = practice.train(self._samples(plan), steps.rates(plan.rate, count))
+        unlabelled = count - len(losses)
         return TrainResult(
             learner.parameters - base,
             len(losses),
             float(losses[0]),
             float(_sum(losses) / np.float32(len(losses))),
             float(losses[-1]),
+            {"unlabelled": float(unlabelled)} if unlabelled else {},
         )
+
+    def watch(self, samples: int, plan: Plan, watching: Watching | None = None) -> WatchResult:
+        """Infer on own samples, and learn as planned while their losses have drifted.
+
+        The weights go on from those of the last training, and the monitor from the last call, as
+        long as plan and options lay the learner out alike.
+
+        Args:
+            samples: how many to look at.
+            plan: how to learn, but for its samples, epochs and top_p.
+            watching: when a rise of the losses is a drift, and how long it is learnt from.
+        """
+        learner = self._laid_out_for(plan)
+        practice = Practice(learner, self._cross_entropy, plan.steps)
+        when = watching or Watching()
+        if self._watcher is None or self._watcher.watching != when:
+            self._watcher = Watcher(practice, plan.rate, when)
+        self._watcher.practice, self._watcher.rate = practice, plan.rate
+        return self._watcher.take(samples, self._sample)
+
+    def add_class(self, index: int | None = None) -> int:
+        """Put a spare class of the model into use: the first one, or the one given."""
+        return self._ready().add_class(index)
 
     def deploy(self, artefact: bytes) -> Outcome:
         """Check, load, keep: what fails leaves the old one active."""
@@ -128,16 +155,11 @@ class HostWorker:
         return self._ready().predict_many(x)
 
     def evaluate(self, samples: int) -> Outcome:
-        """Mean loss, right answers (0 for regression) and count on own samples."""
-        learner, correct = self._ready(), 0
-        losses = np.empty(samples, np.float32)
-        for at in range(samples):
-            x, target = self._sample()
-            losses[at] = learner.loss_one(x, target)
-            if self._cross_entropy:
-                correct += int(np.argmax(learner.predict_one(x)) == int(target[0]))
-        mean = float(_sum(losses) / np.float32(samples))
-        return {"loss": mean, "correct": correct, "samples": samples}
+        """Mean loss, right answers (0 for regression) and count on own samples with a label."""
+        practice = Practice(self._ready(), self._cross_entropy, self._steps)
+        losses, correct = practice.evaluate(self._sample() for _ in range(samples))
+        mean = float(_sum(losses) / np.float32(len(losses)))
+        return {"loss": mean, "correct": correct, "samples": len(losses)}
 
     def rollback(self) -> Outcome:
         """Load the artefact before the active one."""
@@ -153,6 +175,14 @@ class HostWorker:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _laid_out_for(self, plan: Plan) -> OnlineLearner:
+        """The learner as it is where the plan lays it out alike, else one of the artefact."""
+        if self._artefact is None:
+            raise NothingDeployed("no model is on this device yet.", hint="deploy one first")
+        learner, held = self._learner, layout_of(Artifact(self._artefact), plan)[0]
+        alike = learner is not None and held == self._layout
+        return _set(learner, plan) if learner and alike else self._laid_out(self._artefact, plan)
+
     def _laid_out(self, artefact: bytes, plan: Plan) -> OnlineLearner:
         """A learner with the artefact's weights; running statistics stay where the layout does."""
         artifact = Artifact(artefact)
@@ -160,14 +190,19 @@ class HostWorker:
         need = requirement(
             artifact, train_layers=layout.train_layers, standardise=layout.standardise
         )
-        self._fits("training this model", need.ram_train, self.arena)
+        velocity = 4 * need.parameters if plan.steps.smooths else 0
+        self._fits("training this model", need.ram_train + velocity, self.arena)
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
-            return self._learner
+            return _set(self._learner, plan)
         learner = OnlineLearner(
-            artefact, train_layers=layout.train_layers, standardise=layout.standardise
+            artefact,
+            train_layers=layout.train_layers,
+            standardise=layout.standardise,
+            **plan.steps.options,
         )
-        self._learner, self._layout = learner, layout
+        self._learner, self._layout, self._watcher = learner, layout, None
+        self._steps = plan.steps
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
         return learner
 
@@ -177,7 +212,8 @@ class HostWorker:
         self._fits("running this model", requirement(artifact).ram_infer, self.arena)
         learner = OnlineLearner(artefact, infer_only=True)
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
-        self._learner, self._layout = learner, None
+        self._learner, self._layout, self._watcher = learner, None, None
+        self._artefact, self._steps = artefact, Steps()
         self._running = hashlib.sha256(artefact).hexdigest()
         if not self._kept:
             self._kept = [artefact]
@@ -196,11 +232,23 @@ class HostWorker:
             raise NothingDeployed("no model is on this device yet.", hint="deploy one first")
         return self._learner
 
+    def _samples(self, plan: Plan) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        for epoch in range(plan.epochs):
+            if epoch > 0:
+                self._sensor.rewind()
+            for _ in range(plan.samples):
+                yield self._sample()
+
     def _sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         try:
             return self._sensor.next_sample()
         except StopIteration:
             raise TinyfleetError("the sensor has no more samples.") from None
+
+
+def _set(learner: OnlineLearner, plan: Plan) -> OnlineLearner:
+    learner.set_optimiser(plan.momentum, plan.decay, plan.clip)
+    return learner
 
 
 def _sum(values: NDArray[np.float32]) -> np.float32:

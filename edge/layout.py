@@ -22,12 +22,14 @@ class Layout:
         train_layers: how many layers with weights, from the end, are trained; 0: all that can.
         standardise: whether inputs are standardised.
         frozen: digest of the weights that are not trained.
+        flags: bits of the learner's layout; see `Steps.flags`.
     """
 
     spec: str
     train_layers: int
     standardise: bool
     frozen: str
+    flags: int
 
 
 def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float32]]:
@@ -50,4 +52,5 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
     for part in artifact.backbone:
         frozen.update(part.numbers())
     digest = artifact.spec.digest()
-    return Layout(digest, chosen, plan.standardise, frozen.hexdigest()), parameters[-n:]
+    flags = plan.steps.flags(standardise=plan.standardise)
+    return Layout(digest, chosen, plan.standardise, frozen.hexdigest(), flags), parameters[-n:]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.record import Record, plain
 from edge.schema import Digest, Floats, Indices, Matrix, Name, Result
+from edge.stepping import Arithmetic, Schedule, Steps
 from edge.wire import MessageError, dumps, loads
 
 __all__ = [
@@ -86,7 +87,17 @@ class Plan(Record):
         train_layers: train the last so many layers; 0 trains all.
         standardise: standardise inputs with running statistics, which stay on the device.
         top_p: share of the delta's entries to send, largest first; 1 sends all.
+        momentum: share of the last step that is taken again, from 0 to below 1.
+        decay: L2 weight decay of the weights, not of the biases; 0: none.
+        clip: largest norm of a layer's gradient; 0: any.
+        arithmetic: `mul_add` rounds product and sum, `fma` once; see tinylearn.h.
+        schedule: of the rate over all samples of the round: `constant`, or `linear` down to 0.
+        reconstruct: the target of a sample is its own input (autoencoder).
     """
+
+    added: ClassVar[frozenset[str]] = frozenset(
+        {"momentum", "decay", "clip", "arithmetic", "schedule", "reconstruct"}
+    )
 
     strategy: str
     rate: float
@@ -95,6 +106,28 @@ class Plan(Record):
     train_layers: int = 0
     standardise: bool = False
     top_p: float = 1.0
+    momentum: float = 0.0
+    decay: float = 0.0
+    clip: float = 0.0
+    arithmetic: Arithmetic = "mul_add"
+    schedule: Schedule = "constant"
+    reconstruct: bool = False
+
+    @property
+    def steps(self) -> Steps:
+        """How a step is made.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        return Steps(
+            momentum=self.momentum,
+            decay=self.decay,
+            clip=self.clip,
+            arithmetic=self.arithmetic,
+            schedule=self.schedule,
+            reconstruct=self.reconstruct,
+        )
 
 
 @dataclass(frozen=True, eq=False)

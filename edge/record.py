@@ -1,7 +1,7 @@
 """Frozen dataclasses that go over the wire: every field checked, both ways."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Self, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 from edge.schema import Check, check_for
 from edge.wire import MessageError, dumps
@@ -13,25 +13,32 @@ __all__ = ["Record", "plain"]
 class Record:
     """Fields with a check each; equal where the bytes are equal."""
 
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came to a message later: left out where they hold their default."""
+
     def to_map(self) -> dict[str, Any]:
-        """The fields by name, each checked."""
+        """The fields by name, each checked; without those of `added` at their default."""
         checks = _checks(type(self))
-        return {name: _checked(type(self), name, checks[name], getattr(self, name))
-                for name in checks}  # fmt: skip
+        found = {name: _checked(type(self), name, checks[name], getattr(self, name))
+                 for name in checks}  # fmt: skip
+        usual = {part.name: part.default for part in fields(self) if part.name in self.added}
+        return {name: value for name, value in found.items()
+                if name not in usual or value != usual[name]}  # fmt: skip
 
     @classmethod
     def from_map(cls, found: Any) -> Self:
-        """Build from a decoded map that has exactly the fields of this class.
+        """Build from a decoded map that has the fields of this class; those of `added` may lack.
 
         Raises:
             MessageError: a field is missing, unknown or of another type.
         """
         checks = _checks(cls)
-        if not isinstance(found, dict) or found.keys() != checks.keys():
-            keys = found.keys() if isinstance(found, dict) else set()
-            missing, extra = sorted(checks.keys() - keys), sorted(keys - checks.keys())
+        keys = found.keys() if isinstance(found, dict) else set()
+        missing, extra = sorted(checks.keys() - cls.added - keys), sorted(keys - checks.keys())
+        if not isinstance(found, dict) or missing or extra:
             raise MessageError(f"{cls.__name__}: fields missing {missing}, unknown {extra}"[:300])
-        return cls(**{name: _checked(cls, name, checks[name], found[name]) for name in checks})
+        return cls(**{name: _checked(cls, name, checks[name], found[name])
+                      for name in checks if name in found})  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._bytes() == other._bytes()

@@ -66,6 +66,8 @@ class Replay:
 class JsonLines:
     """Samples as they come, one JSON object `{"x": [...], "y": ...}` a line.
 
+    A `y` of null means that nobody knows it: as many NaN as the last target had values.
+
     Args:
         stream: text to read from.
         keep: how many of the last samples `rewind` can give again.
@@ -76,6 +78,7 @@ class JsonLines:
         self._stream = stream
         self._seen: deque[Sample] = deque(maxlen=keep)
         self._again: Iterator[Sample] = iter(())
+        self._width = 1
 
     def next_sample(self) -> Sample:
         """A kept sample after `rewind`, else the next line.
@@ -87,9 +90,12 @@ class JsonLines:
         kept = next(self._again, None)
         if kept is not None:
             return kept
-        sample = _read_sample(self._stream)
-        self._seen.append(sample)
-        return sample
+        x, y = _read_sample(self._stream)
+        if np.isnan(y).all():
+            y = np.full(self._width, np.nan, np.float32)
+        self._width = y.size
+        self._seen.append((x, y))
+        return x, y
 
     def rewind(self) -> None:
         """Give the kept samples again, then new ones."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge.messages import Plan
 from edge.topics import DeviceTopics
 
-__all__ = ["Outcome", "TrainResult", "Worker"]
+__all__ = ["Outcome", "TrainResult", "WatchResult", "Worker"]
 
 Outcome = dict[str, float | int | str | bytes]
 
@@ -33,6 +33,31 @@ class TrainResult:
     loss_mean: float
     loss_last: float
     meters: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WatchResult:
+    """What watching gave.
+
+    Args:
+        samples: samples seen.
+        learnt: those that were learnt, while the losses had drifted.
+        unlabelled: those without a target, which were predicted only.
+        drifts: drifts that began.
+        drifting: whether the losses have drifted now.
+        score: standard deviations that the last loss was above the mean before it.
+        loss_mean: mean loss; NaN without a labelled sample.
+        loss_last: loss of the last labelled sample.
+    """
+
+    samples: int
+    learnt: int
+    unlabelled: int
+    drifts: int
+    drifting: bool
+    score: float
+    loss_mean: float
+    loss_last: float
 
 
 class Worker(Protocol):

@@ -24,11 +24,14 @@ class SensorLine:
         self.samples = 0
 
     def answer(self, requests: bytes) -> bytes:
-        """Serve `S` (next sample), `N` (the last one again) and `R` (rewind), in order."""
+        """Serve requests in order.
+
+        `S` is the next sample, `X` only its input, `N` the last one again, `R` rewinds.
+        """
         out = b""
         for request in requests:
-            if request == ord("S"):
-                self._last = encode_frame(self._sample())
+            if request in b"SX":
+                self._last = encode_frame(self._sample(target=request == ord("S")))
                 out += self._last
             elif request == ord("N"):
                 out += self._last
@@ -36,13 +39,13 @@ class SensorLine:
                 self._sensor.rewind()
         return out
 
-    def _sample(self) -> bytes:
+    def _sample(self, *, target: bool) -> bytes:
         if self._sensor is None:
             return b""
         try:
-            x, target = self._sensor.next_sample()
+            x, y = self._sensor.next_sample()
         except StopIteration:
             return b""
         self.samples += 1
-        parts = (np.asarray(x, "<f4").ravel(), np.asarray(target, "<f4").ravel())
-        return b"".join(part.tobytes() for part in parts)
+        parts = (x, y) if target else (x,)
+        return b"".join(np.asarray(part, "<f4").tobytes() for part in parts)

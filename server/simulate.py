@@ -7,6 +7,7 @@ clients would give over a transport, bit for bit.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.learner import NonFinite, OnlineLearner
 from edge.messages import Plan
+from edge.stepping import Steps
 from server.strategies import Contribution, Strategy
 from server.tasks.base import Task
 
@@ -113,14 +115,17 @@ class _Fleet:
         self.task, self.model, self.seed = task, model, seed
         self.losses: list[float] = []
         self._learner: OnlineLearner | None = None
-        self._kind: tuple[int, bool] | None = None
+        self._kind: tuple[int, bool, Steps] | None = None
 
     def learner(self, plan: Plan) -> OnlineLearner:
         """The shared learner; a new one where the plan changes, or inputs are standardised."""
-        kind = (plan.train_layers, plan.standardise)
+        kind = (plan.train_layers, plan.standardise, plan.steps)
         if self._learner is None or self._kind != kind or plan.standardise:
             self._learner = OnlineLearner(
-                self.model, train_layers=plan.train_layers, standardise=plan.standardise
+                self.model,
+                train_layers=plan.train_layers,
+                standardise=plan.standardise,
+                **plan.steps.options,
             )
             self._kind = kind
         return self._learner
@@ -138,10 +143,23 @@ class _Fleet:
             learner = self.learner(plan)
             learner.parameters = start
             try:
-                for _ in range(plan.epochs):
-                    x, y = episode.support_x, episode.support_y
-                    self.losses.append(float(learner.learn_many(x, y, rate=plan.rate).mean()))
+                self.losses += _losses(learner, plan, episode.support_x, episode.support_y)
             except NonFinite:
                 continue
             samples = plan.epochs * len(episode.support_x)
             yield Contribution(f"{number:09}", learner.parameters - start, samples)
+
+
+def _losses(
+    learner: OnlineLearner, plan: Plan, x: NDArray[np.float32], y: NDArray[Any]
+) -> list[float]:
+    """Train one client; gives the mean loss of every pass."""
+    learner.come_to_rest()
+    if plan.schedule == "constant":
+        passes = (learner.learn_many(x, y, rate=plan.rate) for _ in range(plan.epochs))
+        return [float(losses.mean()) for losses in passes]
+    rates = plan.steps.rates(plan.rate, plan.epochs * len(x)).reshape(plan.epochs, len(x))
+    return [
+        float(np.mean([learner.learn_one(*step, rate=float(rate)) for *step, rate in triples]))
+        for triples in (zip(x, y, row, strict=True) for row in rates)
+    ]

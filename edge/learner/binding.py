@@ -16,6 +16,7 @@ from edge.learner.common import (
     as_targets,
     as_vector,
     check_arithmetic,
+    check_class,
     check_optimiser,
     raise_for,
 )
@@ -90,7 +91,8 @@ class NativeLearner:
             )
         flags = STANDARDISE * standardise | INFER_ONLY * infer_only | RECONSTRUCT * reconstruct
         flags |= FMA * check_arithmetic(arithmetic, bool(lib.tl_has_fma()))
-        flags |= MOMENTUM * check_optimiser(momentum, decay, clip)
+        self._smooths = check_optimiser(momentum, decay, clip)
+        flags |= MOMENTUM * self._smooths
         sizes = CSizes()
         raise_for(lib.tl_model_sizes(self._model, train_layers, flags, sizes))
         self.sizes = Sizes(
@@ -108,11 +110,11 @@ class NativeLearner:
                 self._learner, self._model, train_layers, flags, self._arena.ctypes.data, needed
             )
         )
-        self._learner.momentum, self._learner.decay, self._learner.clip = momentum, decay, clip
+        self.set_optimiser(momentum, decay, clip)
         self.n_in, self.n_out = int(self._model.n_in), int(self._model.n_out)
         self._count = int(self._learner.n_parameters)
-        velocity = self._count if flags & MOMENTUM else 0
-        kept = velocity + (4 * int(sizes.features) if standardise else 0)
+        self._velocity = self._count if flags & MOMENTUM else 0
+        kept = self._velocity + (4 * int(sizes.features) if standardise else 0)
         self._kept = self._arena[self._count : self._count + kept]
 
     @property
@@ -215,6 +217,39 @@ class NativeLearner:
             )
         )
         return losses
+
+    def add_class(self, index: int | None = None) -> int:
+        """Put a spare class of a softmax model into use; nothing happens if it is.
+
+        Args:
+            index: which one; None: the first that is spare.
+
+        Returns:
+            Its index.
+
+        Raises:
+            LearnerError: its layer is not trained.
+            UsageError: no such class, or no spare one.
+        """
+        if index is None:
+            index = int(self._lib.tl_learner_spare_class(self._learner))
+        check_class(index, self.n_out)
+        raise_for(self._lib.tl_learner_add_class(self._learner, index))
+        return index
+
+    def set_optimiser(self, momentum: float, decay: float, clip: float) -> None:
+        """Change the options of the optimiser.
+
+        Raises:
+            UsageError: out of range, or the learner was made without any of them.
+        """
+        if check_optimiser(momentum, decay, clip) and not self._smooths:
+            raise UsageError("the learner was made without momentum, decay and clipping.")
+        self._learner.momentum, self._learner.decay, self._learner.clip = momentum, decay, clip
+
+    def come_to_rest(self) -> None:
+        """Forget what the last steps were moving with (momentum)."""
+        self._kept[: self._velocity] = 0
 
     def state(self) -> dict[str, Any]:
         """What a restart needs: parameters; velocity and running statistics; samples seen."""

@@ -16,6 +16,7 @@ __all__ = [
     "as_targets",
     "as_vector",
     "check_arithmetic",
+    "check_class",
     "check_optimiser",
     "raise_for",
 ]
@@ -45,7 +46,7 @@ class NonFinite(LearnerError):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model needs: counts of float32 (parameters, target, features), bytes (arenas), and MACs."""
+    """What a model needs: counts of float32 (parameters, target, features), bytes, and MACs."""
 
     parameters: int
     target: int
@@ -66,6 +67,19 @@ def check_arithmetic(arithmetic: str, has_fma: bool) -> bool:
     if arithmetic == "fma" and not has_fma:
         raise UsageError("this processor has no fused multiply-add.", hint="arithmetic mul_add")
     return arithmetic == "fma"
+
+
+def check_class(index: int, n_out: int) -> None:
+    """Refuse a class that a model does not have.
+
+    Raises:
+        UsageError: there is none of this index, or none was spare (`index` is `n_out`).
+    """
+    if not 0 <= index < n_out:
+        raise UsageError(
+            f"class {index} is not one of the model's {n_out}, or no class is spare.",
+            hint="export with spare classes",
+        )
 
 
 def check_optimiser(momentum: float, decay: float, clip: float) -> bool:

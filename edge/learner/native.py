@@ -150,11 +150,14 @@ def library() -> ctypes.CDLL | None:
         "tl_learner_learn_many": [
             learner, c_uint32, floats, floats, c_float, floats, POINTER(c_uint32),
         ],
+        "tl_learner_add_class": [learner, c_uint32],
         "tl_learner_predict_int8": [learner, POINTER(c_int8), POINTER(c_int8)],
     }  # fmt: skip
     for name, arguments in prototypes.items():
         function = getattr(lib, name)
         function.argtypes, function.restype = arguments, c_int
+    lib.tl_learner_spare_class.argtypes = [learner]
+    lib.tl_learner_spare_class.restype = c_uint32
     lib.tl_has_fma.argtypes, lib.tl_has_fma.restype = [], ctypes.c_bool
     for name in ("tl_sqrt", "tl_exp", "tl_tanh"):
         function = getattr(lib, name)

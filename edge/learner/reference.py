@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.learner import common
+from edge.learner.classes import add_class, spare_class
 from edge.learner.common import Float32, Sizes, as_floats, as_targets, as_vector, raise_for
 from edge.learner.reference_math import exp, log, tanh
 
@@ -143,6 +144,26 @@ class ReferenceLearner:
         t = as_targets(targets, len(x), self.sizes.target)
         pairs = zip(x, t, strict=True)
         return np.array([self.learn_one(row, target, rate=rate) for row, target in pairs], F)
+
+    def add_class(self, index: int | None = None) -> int:
+        """Put a spare class into use; see `NativeLearner.add_class`."""
+        if self._infer_only:
+            raise_for(common.FROZEN)
+        weights, bias = self._layers[-1]
+        chosen = spare_class(bias) if index is None else index
+        common.check_class(chosen, self.n_out)
+        if self._spec.loss != "cross_entropy":
+            raise_for(common.ARGUMENT)
+        add_class(weights, bias, chosen)
+        return chosen
+
+    def set_optimiser(self, momentum: float, decay: float, clip: float) -> None:
+        """Change the options of the optimiser; see `NativeLearner.set_optimiser`."""
+        if common.check_optimiser(momentum, decay, clip):
+            raise UsageError("the learner was made without momentum, decay and clipping.")
+
+    def come_to_rest(self) -> None:
+        """Forget what the last steps were moving with (momentum)."""
 
     def state(self) -> dict[str, Any]:
         """What a restart needs: parameters and running statistics (mean, squares, count)."""

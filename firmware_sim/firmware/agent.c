@@ -67,7 +67,7 @@ int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply)
 __attribute__((noinline)) static void put_model(const agent *a, cb_writer *reply)
 {
     tl_sizes sizes;
-    bool frozen = tl_model_sizes(&a->model, a->train_layers, a->flags & TL_STANDARDISE, &sizes) != TL_OK;
+    bool frozen = tl_model_sizes(&a->model, a->train_layers, a->flags, &sizes) != TL_OK;
     bool can_train = !frozen && (a->flags & TL_INFER_ONLY) == 0;
     cb_put_bytes(reply, KEY_ACTIVE, a->file.digest, SHA256_BYTES);
     cb_put_uint(reply, KEY_N_IN, a->model.n_in);
@@ -125,6 +125,10 @@ static int32_t carry_out(agent *a, uint32_t op, const cb_item *request, cb_write
         return op_rollback(a, request, reply);
     case OP_RESET_LEARNER:
         return op_reset_learner(a, request, reply);
+    case OP_ADD_CLASS:
+        return op_add_class(a, request, reply);
+    case OP_WATCH:
+        return op_watch(a, request, reply);
     default:
         return LINK_E_OP;
     }

@@ -29,12 +29,24 @@ typedef struct agent {
     slot_file file;        /* the running artefact */
     int32_t slot;          /* where it lies; SLOT_NONE: nothing runs */
     uint16_t train_layers; /* layout: trained layers, 0 for all */
-    uint16_t flags;        /* layout: TL_STANDARDISE, TL_INFER_ONLY */
+    uint16_t flags;        /* layout: as for tl_learner_init */
     bool whole;            /* the weights are not half written */
     bool changed;          /* the weights are not those of the file */
+    tl_monitor monitor;    /* of WATCH; warm_up 0: not started */
+    uint32_t steps_left;   /* of WATCH: while above 0, it learns */
     transfer incoming;
     uint32_t needed, available; /* of a refusal, bytes */
 } agent;
+
+#define LARGEST_COUNT 0xffffffu /* samples or epochs */
+
+/* Losses in the order they came; every sum is one float32 addition. */
+typedef struct tally {
+    uint32_t count;
+    float first, sum, last;
+} tally;
+
+void tally_add(tally *t, float loss);
 
 /* All operations: fields of the request in, a status out, more keys into the reply. */
 int32_t op_begin(agent *a, const cb_item *request, cb_writer *reply);
@@ -46,6 +58,8 @@ int32_t op_train(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_reset_learner(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_add_class(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_watch(agent *a, const cb_item *request, cb_writer *reply);
 
 /* Read a field into *value; LINK_E_FIELD if it is there with the wrong type or above `most`.
  * Absent: LINK_E_FIELD if `required`, else *value stays. */
@@ -71,6 +85,15 @@ int32_t learner_start(agent *a);
 
 /* The layout that a request asks for, if it differs from the one there. */
 int32_t learner_want(agent *a, const cb_item *request);
+
+/* Are the weights there and whole? */
+int32_t learner_ready(const agent *a);
+
+/* Ask the sensor for a sample: into x and target. */
+int32_t take_sample(agent *a);
+
+/* Whether its target is known: NaN says that nobody knows it. */
+bool labelled(const agent *a);
 
 /* Check that a file could run on this board. */
 int32_t agent_check(agent *a, const uint8_t *file, uint32_t size);

@@ -1,7 +1,7 @@
 #include "agent.h"
 #include "sensor.h"
 
-#define LARGEST_COUNT 0xffffffu /* samples or epochs */
+#define LAYOUT_FLAGS ((uint32_t)(TL_STANDARDISE | TL_FMA | TL_MOMENTUM | TL_RECONSTRUCT))
 #define LARGEST_INLINE LINK_MAX_CHUNK
 
 int32_t field_uint(const cb_item *item, bool required, uint32_t most, uint32_t *value)
@@ -58,6 +58,11 @@ int32_t learner_fits(agent *a, uint16_t train_layers, uint16_t flags)
     if (status != TL_OK) {
         return status;
     }
+    bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
+    if (((flags & TL_FMA) != 0 && !tl_has_fma()) ||
+        (reconstructs && (a->model.loss != TL_MSE || sizes.features != a->model.n_out))) {
+        return TL_E_ARGUMENT;
+    }
     uint32_t learner = learner_bytes(&sizes, flags);
     if (learner == 0 && (flags & TL_INFER_ONLY) == 0) {
         return TL_E_FROZEN;
@@ -83,6 +88,8 @@ int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags)
     a->train_layers = train_layers;
     a->flags = flags;
     a->changed = false;
+    a->monitor.warm_up = 0;
+    a->steps_left = 0;
     status = tl_learner_init(&a->learner, &a->model, train_layers, flags, a->arena + used,
                              a->arena_bytes - used);
     a->whole = status == TL_OK;
@@ -107,19 +114,22 @@ int32_t learner_start(agent *a)
 
 int32_t learner_want(agent *a, const cb_item *request)
 {
-    uint32_t layers = 0, standardise = 0;
+    uint32_t layers = 0, wanted = 0;
     if (a->slot == SLOT_NONE) {
         return LINK_E_EMPTY;
     }
     int32_t status = field_uint(&request[KEY_TRAIN_LAYERS], false, a->model.n_trainable, &layers);
     if (status == 0) {
-        status = field_uint(&request[KEY_STANDARDISE], false, 1, &standardise);
+        status = field_uint(&request[KEY_FLAGS], false, LAYOUT_FLAGS, &wanted);
+    }
+    if (status == 0 && (wanted & ~LAYOUT_FLAGS) != 0) {
+        status = LINK_E_FIELD;
     }
     if (status != 0) {
         return status;
     }
     uint16_t train_layers = (uint16_t)(layers == a->model.n_trainable ? 0 : layers);
-    uint16_t flags = standardise != 0 ? TL_STANDARDISE : 0;
+    uint16_t flags = (uint16_t)wanted;
     if (train_layers == a->train_layers && flags == a->flags) {
         return 0;
     }
@@ -130,8 +140,7 @@ int32_t learner_want(agent *a, const cb_item *request)
     return a->changed ? LINK_E_LAYOUT : learner_layout(a, train_layers, flags);
 }
 
-/* Ready to use the weights? */
-static int32_t ready(const agent *a)
+int32_t learner_ready(const agent *a)
 {
     if (a->slot == SLOT_NONE) {
         return LINK_E_EMPTY;
@@ -139,18 +148,18 @@ static int32_t ready(const agent *a)
     return a->whole ? 0 : LINK_E_INVALID;
 }
 
-static int32_t take_sample(agent *a)
+int32_t take_sample(agent *a)
 {
-    return sensor_next((uint8_t *)a->x, 4u * (a->model.n_in + a->sizes.target));
+    uint8_t request = (a->flags & TL_RECONSTRUCT) != 0 ? SENSOR_NEXT_INPUT : SENSOR_NEXT;
+    return sensor_next(request, (uint8_t *)a->x, 4u * (a->model.n_in + a->sizes.target));
 }
 
-/* Losses in the order they came; every sum is one float32 addition. */
-typedef struct tally {
-    uint32_t count;
-    float first, sum, last;
-} tally;
+bool labelled(const agent *a)
+{
+    return (a->flags & TL_RECONSTRUCT) != 0 || a->target[0] == a->target[0];
+}
 
-static void tally_add(tally *t, float loss)
+void tally_add(tally *t, float loss)
 {
     if (t->count == 0) {
         t->first = loss;
@@ -158,57 +167,6 @@ static void tally_add(tally *t, float loss)
     t->sum += loss;
     t->last = loss;
     t->count++;
-}
-
-static int32_t train_epoch(agent *a, uint32_t samples, float rate, tally *t)
-{
-    int32_t status = 0;
-    for (uint32_t i = 0; i < samples && status == 0; i++) {
-        float loss = 0.0f;
-        status = take_sample(a);
-        if (status == 0) {
-            status = tl_learner_learn(&a->learner, a->x, a->target, rate, &loss);
-        }
-        if (status == 0) {
-            a->changed = true;
-            tally_add(t, loss);
-        }
-    }
-    return status;
-}
-
-int32_t op_train(agent *a, const cb_item *request, cb_writer *reply)
-{
-    uint32_t samples = 0, epochs = 1;
-    tally t = {0, 0.0f, 0.0f, 0.0f};
-    float rate;
-    int32_t status = ready(a);
-    if (status == 0) {
-        status = field_uint(&request[KEY_SAMPLES], true, LARGEST_COUNT, &samples);
-    }
-    if (status == 0) {
-        status = field_uint(&request[KEY_EPOCHS], false, LARGEST_COUNT, &epochs);
-    }
-    if (status == 0 && (request[KEY_RATE].kind != CB_FLOAT || samples == 0 || epochs == 0)) {
-        status = LINK_E_FIELD;
-    }
-    if (status == 0) {
-        status = learner_want(a, request);
-    }
-    __builtin_memcpy(&rate, &request[KEY_RATE].value, sizeof rate);
-    for (uint32_t epoch = 0; epoch < epochs && status == 0; epoch++) {
-        if (epoch > 0) {
-            sensor_rewind();
-        }
-        status = train_epoch(a, samples, rate, &t);
-    }
-    if (status == 0) {
-        cb_put_uint(reply, KEY_LEARNT, t.count);
-        cb_put_float(reply, KEY_LOSS_FIRST, t.first);
-        cb_put_float(reply, KEY_LOSS_MEAN, t.sum / (float)t.count);
-        cb_put_float(reply, KEY_LOSS_LAST, t.last);
-    }
-    return status;
 }
 
 static uint32_t largest(const float *y, uint32_t n)
@@ -242,6 +200,9 @@ static int32_t evaluate_one(agent *a, tally *t, uint32_t *correct)
     float loss = 0.0f;
     bool frozen = a->learner.n_parameters == 0;
     int32_t status = take_sample(a);
+    if (status == 0 && !labelled(a)) {
+        return 0;
+    }
     if (status == 0 && !frozen) {
         status = tl_learner_loss(&a->learner, a->x, a->target, &loss);
     }
@@ -263,8 +224,8 @@ static int32_t evaluate_one(agent *a, tally *t, uint32_t *correct)
 int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply)
 {
     uint32_t samples = 0, correct = 0;
-    tally t = {0, 0.0f, 0.0f, 0.0f};
-    int32_t status = ready(a);
+    tally t = {0};
+    int32_t status = learner_ready(a);
     if (status == 0) {
         status = field_uint(&request[KEY_SAMPLES], true, LARGEST_COUNT, &samples);
     }
@@ -273,6 +234,9 @@ int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply)
     }
     for (uint32_t i = 0; i < samples && status == 0; i++) {
         status = evaluate_one(a, &t, &correct);
+    }
+    if (status == 0 && t.count == 0) {
+        status = LINK_E_SENSOR;
     }
     if (status == 0) {
         cb_put_float(reply, KEY_LOSS_MEAN, t.sum / (float)t.count);
@@ -285,7 +249,7 @@ int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply)
 int32_t op_predict(agent *a, const cb_item *request, cb_writer *reply)
 {
     const cb_item *data = &request[KEY_DATA];
-    int32_t status = ready(a);
+    int32_t status = learner_ready(a);
     if (status == 0 && data->kind != CB_NONE) {
         if (data->kind != CB_BYTES) {
             return LINK_E_FIELD;
@@ -314,7 +278,7 @@ int32_t op_reset_learner(agent *a, const cb_item *request, cb_writer *reply)
     if (a->slot == SLOT_NONE) {
         return LINK_E_EMPTY;
     }
-    if (request[KEY_TRAIN_LAYERS].kind == CB_NONE && request[KEY_STANDARDISE].kind == CB_NONE) {
+    if (request[KEY_TRAIN_LAYERS].kind == CB_NONE && request[KEY_FLAGS].kind == CB_NONE) {
         return learner_layout(a, a->train_layers, a->flags);
     }
     bool changed = a->changed;

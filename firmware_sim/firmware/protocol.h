@@ -26,6 +26,8 @@ enum link_op {
     OP_EVALUATE = 8,
     OP_ROLLBACK = 9,
     OP_RESET_LEARNER = 10,
+    OP_ADD_CLASS = 20, /* put a spare class into use: the first, or that of KEY_LENGTH */
+    OP_WATCH = 21,     /* infer on the sensor's samples, and learn while their loss has drifted */
     OP_FAULT = 127 /* sent by the board, unasked: it has crashed */
 };
 
@@ -47,7 +49,7 @@ enum link_key {
     KEY_EPOCHS = 12,
     KEY_RATE = 13,
     KEY_TRAIN_LAYERS = 14,
-    KEY_STANDARDISE = 15,
+    KEY_FLAGS = 15, /* layout of the learner: bits of tl_learner_init */
     KEY_LEARNT = 16,
     KEY_LOSS_FIRST = 17,
     KEY_LOSS_MEAN = 18,
@@ -69,7 +71,24 @@ enum link_key {
     KEY_CAN_TRAIN = 34,
     KEY_PEAK_STACK = 35,
     KEY_PC = 36,
-    KEY_ADDRESS = 37
+    KEY_ADDRESS = 37,
+    KEY_UNLABELLED = 50, /* samples without a target: predicted, not learnt */
+    KEY_DRIFTS = 51,     /* drifts that began */
+    KEY_DRIFTING = 52,   /* whether the losses have drifted now */
+    KEY_SCORE = 53,      /* standard deviations that the last loss was above the mean before it */
+    KEY_CLASS = 54
+};
+
+/* KEY_DATA of TRAIN (the first four, or none) and WATCH (all): little-endian words of 4 bytes. */
+enum link_step_word {
+    STEP_MOMENTUM = 0, /* float32; so are decay and clip: as in tl_learner */
+    STEP_DECAY = 1,
+    STEP_CLIP = 2,
+    STEP_SCHEDULE = 3,  /* 0: rate; 1: rate * ((n - i) / n) for sample i of n, in float32 */
+    STEP_WARM_UP = 4,   /* losses before the monitor judges */
+    STEP_ALLOWANCE = 5, /* float32; so is the threshold: as in tl_monitor */
+    STEP_THRESHOLD = 6,
+    STEP_MOST = 7 /* steps that one drift may switch on */
 };
 
 #define LINK_REQUEST_KEYS 16 /* a request uses keys below this one only */

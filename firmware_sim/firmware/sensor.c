@@ -24,9 +24,8 @@ static int32_t receive(uint8_t *sample, uint32_t bytes)
     return FR_MORE;
 }
 
-int32_t sensor_next(uint8_t *sample, uint32_t bytes)
+int32_t sensor_next(uint8_t request, uint8_t *sample, uint32_t bytes)
 {
-    uint8_t request = SENSOR_NEXT;
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         port_put(PORT_SENSOR, request);
         int32_t length = receive(sample, bytes);

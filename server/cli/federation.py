@@ -36,6 +36,13 @@ RunPath = Annotated[Path, typer.Argument(help="Folder of the run, such as runs/l
 Samples = Annotated[int | None, typer.Option(help="Samples a device learns from in a round.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over them (reptile).")]
 Rate = Annotated[float | None, typer.Option(help="Inner learning rate, on the device.")]
+Momentum = Annotated[float | None, typer.Option(help="Momentum of a device's steps, below 1.")]
+WeightDecay = Annotated[float | None, typer.Option(help="L2 weight decay of a device's steps.")]
+Clip = Annotated[float | None, typer.Option(help="Largest norm of a layer's gradient; 0: any.")]
+Arithmetic = Annotated[str | None, typer.Option(help="mul_add, or fma where every device has it.")]
+RateSchedule = Annotated[
+    str | None, typer.Option(help="Inner rate over a round's samples: constant or linear.")
+]
 OuterRate = Annotated[float | None, typer.Option(help="Outer learning rate of round 1.")]
 CohortSize = Annotated[int | None, typer.Option(help="Devices in a round.")]
 Base = Annotated[Path | None, typer.Option(help="A .tflite to start from instead of fresh.")]
@@ -53,6 +60,11 @@ def run(
     samples: Samples = None,
     epochs: Epochs = None,
     rate: Rate = None,
+    momentum: Momentum = None,
+    weight_decay: WeightDecay = None,
+    clip: Clip = None,
+    arithmetic: Arithmetic = None,
+    rate_schedule: RateSchedule = None,
     outer_rate: OuterRate = None,
     cohort_size: CohortSize = None,
     base: Base = None,
@@ -86,6 +98,11 @@ def run(
         samples=samples,
         epochs=epochs,
         rate=rate,
+        momentum=momentum,
+        decay=weight_decay,
+        clip=clip,
+        arithmetic=arithmetic,
+        rate_schedule=rate_schedule,
         first_outer_rate=outer_rate,
         cohort_size=cohort_size,
     )

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from edge.messages import Plan
+from edge.stepping import Arithmetic
+from edge.stepping import Schedule as RateSchedule
 from server.strategies.base import Contribution, Vector, move, require
 from server.strategies.schedules import check_schedule, outer_rate
 
@@ -22,6 +24,11 @@ class LocalSgd:
         schedule: of the outer rate: constant, linear or cosine.
         train_layers: train the last so many layers; 0 trains all.
         standardise: standardise inputs on the device.
+        momentum: share of the last step that is taken again, from 0 to below 1.
+        decay: L2 weight decay; 0: none.
+        clip: largest norm of a layer's gradient; 0: any.
+        arithmetic: mul_add or fma; all devices of a run need to have it.
+        rate_schedule: of the device's rate over a round's samples: constant or linear.
 
     Raises:
         UsageError: a value that no device could follow.
@@ -38,6 +45,11 @@ class LocalSgd:
     schedule: str = "linear"
     train_layers: int = 0
     standardise: bool = False
+    momentum: float = 0.0
+    decay: float = 0.0
+    clip: float = 0.0
+    arithmetic: Arithmetic = "mul_add"
+    rate_schedule: RateSchedule = "constant"
 
     def __post_init__(self) -> None:
         """Refuse options that no device could follow."""
@@ -50,6 +62,7 @@ class LocalSgd:
         require(self.first_outer_rate > 0, f"outer rate {self.first_outer_rate:g}", "above 0")
         require(self.train_layers >= 0, f"train_layers {self.train_layers}", "0 (all) or more")
         check_schedule(self.schedule)
+        _ = self.plan(1, 1).steps
 
     @property
     def cohort_size(self) -> int:
@@ -70,6 +83,11 @@ class LocalSgd:
             epochs=self.epochs,
             train_layers=self.train_layers,
             standardise=self.standardise,
+            momentum=self.momentum,
+            decay=self.decay,
+            clip=self.clip,
+            arithmetic=self.arithmetic,
+            schedule=self.rate_schedule,
         )
 
     def outer_rate(self, round: int, rounds: int) -> float:

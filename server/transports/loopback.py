@@ -3,10 +3,11 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from edge.answers import decline_of, update_of
+from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.messages import Offer, Plan
 from edge.ports import Sensor
@@ -61,21 +62,29 @@ class SensorWorker:
             DoesNotFit: training needs more memory than there is.
         """
         from edge.learner import OnlineLearner
+        from edge.practice import Practice
 
         learner = OnlineLearner(
-            artefact, train_layers=plan.train_layers, standardise=plan.standardise
+            artefact,
+            train_layers=plan.train_layers,
+            standardise=plan.standardise,
+            **plan.steps.options,
         )
         needed = learner.sizes.arena_train
         if self.memory is not None and needed > self.memory:
             raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
-        base, losses = learner.parameters, []
+        base, count = learner.parameters, plan.samples * plan.epochs
+        practice = Practice(learner, Artifact(artefact).spec.loss == "cross_entropy", plan.steps)
+        losses = practice.train(self._samples(plan), plan.steps.rates(plan.rate, count)).tolist()
+        mean = sum(losses) / len(losses)
+        return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])
+
+    def _samples(self, plan: Plan) -> Iterator[Any]:
         for epoch in range(plan.epochs):
             if epoch:
                 self.sensor.rewind()
             for _ in range(plan.samples):
-                losses.append(learner.learn_one(*self.sensor.next_sample(), rate=plan.rate))
-        mean = sum(losses) / len(losses)
-        return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])
+                yield self.sensor.next_sample()
 
 
 class LoopbackDevice:

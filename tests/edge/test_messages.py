@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge import wire
+from edge.errors import UsageError
 from edge.messages import (
     Ack,
     Command,
@@ -21,6 +22,7 @@ from edge.messages import (
     Update,
     decode_update,
 )
+from edge.stepping import Steps
 
 DIGEST = "ab" * 32
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
@@ -35,7 +37,16 @@ matrices = arrays.arrays(
 indices = st.sets(st.integers(0, 2**32 - 1), max_size=30).map(
     lambda found: np.array(sorted(found), np.uint32)
 )
-plans = st.builds(Plan, texts, numbers, counts, counts, counts, st.booleans(), numbers)
+plans = st.builds(
+    Plan,
+    *(texts, numbers, counts, counts, counts, st.booleans(), numbers),
+    momentum=numbers,
+    decay=numbers,
+    clip=numbers,
+    arithmetic=st.sampled_from(["mul_add", "fma"]),
+    schedule=st.sampled_from(["constant", "linear"]),
+    reconstruct=st.booleans(),
+)
 results = st.dictionaries(
     texts, numbers | st.integers(-(2**62), 2**62) | texts | st.binary(max_size=9) | st.booleans()
 )
@@ -218,6 +229,70 @@ def altered(message: Message, **changes: object) -> bytes:
 def test_a_wrong_field_is_named(changes: dict[str, object], reason: str) -> None:
     with pytest.raises(MessageError, match=reason):
         decode_update(altered(an_update(), **changes))
+
+
+OLD_PLAN = {
+    "strategy": "reptile",
+    "rate": 0.5,
+    "samples": 4,
+    "epochs": 2,
+    "train_layers": 1,
+    "standardise": True,
+    "top_p": 1.0,
+}
+
+
+def test_a_plan_of_before_the_steps_decodes_and_is_still_sent() -> None:
+    plan = Plan.from_map(OLD_PLAN)
+    assert plan.to_map() == OLD_PLAN
+    assert plan.steps == Steps()
+    more = replace(plan, momentum=0.9, schedule="linear")
+    assert more.to_map() == OLD_PLAN | {"momentum": 0.9, "schedule": "linear"}
+    assert Plan.from_map(more.to_map()) == more
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ({"momentum": True}, r"Plan.momentum"),
+        ({"schedule": "cosine"}, r"Plan.schedule: 'cosine' came where one of"),
+        ({"arithmetic": 1}, r"Plan.arithmetic"),
+        ({"reconstruct": 1}, r"Plan.reconstruct"),
+        ({"nesterov": True}, r"unknown \['nesterov'\]"),
+        ({"top_p": None}, r"Plan.top_p"),
+    ],
+)
+def test_a_wrong_step_is_named(field: dict[str, object], reason: str) -> None:
+    with pytest.raises(MessageError, match=reason):
+        Plan.from_map(OLD_PLAN | field)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"momentum": 1.0}, "momentum is 1.0"),
+        ({"momentum": 1 - 1e-12}, "momentum is 0.999"),
+        ({"momentum": -0.1}, "momentum is -0.1"),
+        ({"momentum": math.nan}, "momentum is nan"),
+        ({"decay": math.inf}, "weight decay is inf"),
+        ({"decay": 1e39}, "weight decay is 1e"),
+        ({"clip": -1.0}, "clip is -1.0"),
+        ({"arithmetic": "fixed"}, "no arithmetic 'fixed'"),
+        ({"schedule": "cosine"}, "no schedule 'cosine'"),
+    ],
+)
+def test_steps_out_of_range_are_refused(options: dict[str, float], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        Steps(**options)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 2000), st.floats(2.0**-20, 1, width=32))
+def test_a_linear_rate_falls_from_the_first_to_near_nothing(samples: int, rate: float) -> None:
+    rates = Steps(schedule="linear").rates(rate, samples)
+    exact = rate * (1 - np.arange(samples) / samples)
+    assert rates[0] == rate
+    assert (np.abs(rates - exact) <= 2e-7 * exact).all()
+    assert set(Steps().rates(rate, samples).tolist()) == {rate}
 
 
 def test_a_wrong_value_is_refused_before_it_is_sent() -> None:

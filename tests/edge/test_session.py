@@ -284,6 +284,8 @@ def test_what_a_worker_raises_is_declined(
         Plan("s", 0.1, 4, epochs=0),
         Plan("s", 0.1, 4, top_p=0.0),
         Plan("s", 0.1, 4, top_p=1.5),
+        Plan("s", 0.1, 4, momentum=1.0),
+        Plan("s", 0.1, 4, clip=float("nan")),
     ],
 )
 def test_a_senseless_plan_is_declined(stage: Stage, plan: Plan) -> None:

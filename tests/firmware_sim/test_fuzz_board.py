@@ -27,7 +27,7 @@ values = st.one_of(
     st.none(),
 )
 operations = st.one_of(st.sampled_from([int(op) for op in Op]), values)
-fields = st.dictionaries(st.integers(Key.TARGET, Key.STANDARDISE), values)
+fields = st.dictionaries(st.integers(Key.TARGET, Key.FLAGS), values)
 targets = st.sampled_from([int(target) for target in Target])
 
 

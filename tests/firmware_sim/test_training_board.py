@@ -152,7 +152,7 @@ def test_a_new_layout_ends_a_transfer_of_weights_that_was_open() -> None:
             Key.SIZE: len(spoilt),
             Key.DIGEST: hashlib.sha256(spoilt).digest(),
             Key.TRAIN_LAYERS: 0,
-            Key.STANDARDISE: False,
+            Key.FLAGS: False,
         }
         board._ask(Op.BEGIN, begin)
         board.reset_learner(train_layers=1)

@@ -215,6 +215,49 @@ bool tl_has_fma(void);
 void tl_standardiser_update(tl_standardiser *s, const float *x);
 void tl_standardiser_apply(const tl_standardiser *s, const float *x, float *out);
 
+/* --- classes added at run time ---
+ * A softmax model may hold spare classes: biases of its last layer with weights at or below
+ * TL_SPARE_BIAS, so that their probability is about 0. Such a class is put into use with weights
+ * 0 and the mean of the biases in use, summed in index order (0 if there are none). */
+#define TL_SPARE_BIAS (-30.0f)
+
+/* Put a class into use; nothing happens if it is. TL_E_ARGUMENT: no such class, or not a softmax
+ * model; TL_E_FROZEN: its layer is not trained. */
+tl_status tl_learner_add_class(tl_learner *learner, uint32_t class_index);
+
+/* The first spare class, or n_out if there is none. */
+uint32_t tl_learner_spare_class(const tl_learner *learner);
+
+/* --- drift monitor ---
+ * The test of Page and Hinkley on a stream of losses or reconstruction errors (E. S. Page,
+ * Biometrika 41 (1954) 100-115), each counted in standard deviations from the mean of those before
+ * it and cut off at TL_MONITOR_CUT:
+ *   excess = max(0, excess + z - allowance)
+ * Above `threshold` the state becomes TL_DRIFT, and the mean and deviation stand still; there
+ * the excess is held at the threshold, and TL_STABLE comes back when it has fallen to 0. */
+#define TL_MONITOR_CUT 4.0f
+
+typedef enum tl_monitor_state { TL_STABLE = 0, TL_DRIFT = 1 } tl_monitor_state;
+
+typedef struct tl_monitor {
+    uint32_t warm_up;         /* losses seen before it judges */
+    float allowance;          /* a rise that is no drift, in standard deviations */
+    float threshold;          /* summed rise that is one, in standard deviations */
+    uint32_t count;           /* losses in the mean; saturates at 2^24 */
+    float mean[2], m2[2];     /* as in tl_standardiser, n = 1 */
+    float excess;             /* in standard deviations */
+    uint32_t state;           /* tl_monitor_state */
+} tl_monitor;
+
+/* Start anew. TL_E_ARGUMENT unless warm_up >= 2, allowance >= 0 and threshold > 0, all finite. */
+tl_status tl_monitor_init(tl_monitor *m, uint32_t warm_up, float allowance, float threshold);
+
+/* Take one loss and give the state after it. What is not finite or beyond 1e18 is not counted. */
+tl_monitor_state tl_monitor_update(tl_monitor *m, float loss);
+
+/* Standard deviations above the mean of the losses so far; centred only where they do not vary. */
+float tl_monitor_score(const tl_monitor *m, float loss);
+
 /* Correctly rounded square root; exp and tanh to within 2 ulp; same bits on every target. */
 float tl_sqrt(float x);
 float tl_exp(float x);

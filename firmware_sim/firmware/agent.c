@@ -3,6 +3,7 @@
 #include "boards/startup.h"
 #include "frames.h"
 #include "port.h"
+#include "state.h"
 
 #ifndef CORE_NAME
 #define CORE_NAME "unknown"
@@ -37,6 +38,53 @@ int32_t agent_open(agent *a, int32_t slot)
         a->incoming.open = false;
         status = learner_open(a, &file);
     }
+    if (status == 0) {
+        (void)state_load(a, slot, &file);
+    }
+    return status;
+}
+
+static int32_t self_test(agent *a, float tolerance)
+{
+    const slot_file *file = &a->file;
+    const float *x = (const float *)(const void *)(file->data + slot_extent(file->size, 0));
+    const float *wanted = x + a->model.n_in;
+    uint32_t bytes = 4u * (a->model.n_in + a->model.n_out);
+    if (file->test == 0) {
+        return 0;
+    }
+    if (file->test != bytes) {
+        return refuse(a, LINK_E_SIZE, bytes, file->test);
+    }
+    int32_t status = tl_learner_predict(&a->learner, x, a->y);
+    for (uint32_t i = 0; i < a->model.n_out && status == 0; i++) {
+        float off = a->y[i] - wanted[i];
+        bool good = off <= tolerance && -off <= tolerance; /* NaN is neither */
+        status = good ? 0 : LINK_E_SELF_TEST;
+    }
+    return status;
+}
+
+int32_t agent_adopt(agent *a, int32_t slot, const slot_file *file, bool keep, float tolerance)
+{
+    int32_t old = a->slot;
+    slot_file before = a->file;
+    slot_try(slot);
+    a->slot = slot;
+    int32_t status = learner_open(a, file);
+    if (status == 0) {
+        status = self_test(a, tolerance);
+    }
+    if (status == 0 && keep && old != SLOT_NONE && state_load(a, old, &before)) {
+        status = state_save(a);
+    }
+    if (status == 0) {
+        slot_commit(slot, file);
+    } else {
+        slot_revoke(slot);
+        a->slot = SLOT_NONE;
+        (void)agent_open(a, old);
+    }
     return status;
 }
 
@@ -47,6 +95,30 @@ void agent_boot(agent *a)
     if (slot != SLOT_NONE && agent_open(a, slot) != 0) {
         (void)agent_open(a, 1 - slot);
     }
+    for (slot = 0; slot < 2; slot++) {
+        slot_trial trial = slot_tried(slot);
+        if (slot != a->slot && trial != TRIAL_NONE) {
+            a->update = trial == TRIAL_FAILED ? LINK_E_SELF_TEST : LINK_E_CRASHED;
+        }
+    }
+}
+
+int32_t op_save(agent *a, const cb_item *request, cb_writer *reply)
+{
+    int32_t status = learner_ready(a);
+    (void)request;
+    (void)reply;
+    return status == 0 ? state_save(a) : status;
+}
+
+/* What was saved goes too, or the next power cut would bring it back. */
+static int32_t reset_learner(agent *a, const cb_item *request, cb_writer *reply)
+{
+    int32_t status = op_reset_learner(a, request, reply);
+    if (status == 0) {
+        state_forget(a);
+    }
+    return status;
 }
 
 int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply)
@@ -76,6 +148,7 @@ __attribute__((noinline)) static void put_model(const agent *a, cb_writer *reply
     cb_put_uint(reply, KEY_ARENA_TRAIN, frozen ? 0 : sizes.arena_train);
     cb_put_uint(reply, KEY_ARENA_INFER, a->sizes.arena_infer);
     cb_put_uint(reply, KEY_CAN_TRAIN, can_train);
+    cb_put_uint(reply, KEY_SAVED, state_saved(a));
 }
 
 static int32_t op_hello(agent *a, const cb_item *request, cb_writer *reply)
@@ -94,6 +167,7 @@ static int32_t op_hello(agent *a, const cb_item *request, cb_writer *reply)
     cb_put_uint(reply, KEY_FIRMWARE, LINK_FIRMWARE);
     cb_put_uint(reply, KEY_DROPPED, link.dropped);
     cb_put_uint(reply, KEY_PEAK_STACK, port_peak_stack());
+    cb_put_int(reply, KEY_UPDATE, a->update);
     if (a->slot != SLOT_NONE) {
         put_model(a, reply);
     } else {
@@ -124,7 +198,9 @@ static int32_t carry_out(agent *a, uint32_t op, const cb_item *request, cb_write
     case OP_ROLLBACK:
         return op_rollback(a, request, reply);
     case OP_RESET_LEARNER:
-        return op_reset_learner(a, request, reply);
+        return reset_learner(a, request, reply);
+    case OP_SAVE:
+        return op_save(a, request, reply);
     case OP_ADD_CLASS:
         return op_add_class(a, request, reply);
     case OP_WATCH:

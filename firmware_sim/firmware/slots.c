@@ -135,10 +135,13 @@ void slot_try(int32_t slot)
     port_flash_write(slot_address(slot) + (uint32_t)__builtin_offsetof(record, tried), MARK, sizeof MARK);
 }
 
-bool slot_died(int32_t slot)
+slot_trial slot_tried(int32_t slot)
 {
     const record *r = slot_record(slot);
-    return r->tried != ERASED && !whole(r);
+    if (r->tried == ERASED || whole(r)) {
+        return TRIAL_NONE;
+    }
+    return r->revoked == ERASED ? TRIAL_DIED : TRIAL_FAILED;
 }
 
 void slot_commit(int32_t slot, const slot_file *file)

@@ -57,8 +57,11 @@ const uint8_t *slot_data(int32_t slot);
 /* Mark an erased slot: its file is about to be run for the first time. */
 void slot_try(int32_t slot);
 
-/* Whether there is that mark, and no good record: the first run ended in a crash or a power cut. */
-bool slot_died(int32_t slot);
+/* How the first run of a slot's file ended, if it did not end in a record: DIED without a word,
+ * in a crash or a power cut, or FAILED, and was revoked. */
+typedef enum slot_trial { TRIAL_NONE = 0, TRIAL_DIED, TRIAL_FAILED } slot_trial;
+
+slot_trial slot_tried(int32_t slot);
 
 /* Write the record: from here on this slot is the active one. */
 void slot_commit(int32_t slot, const slot_file *file);

@@ -20,6 +20,7 @@ from edge.board_learning import BoardLearning, layout_fields
 from edge.board_link import BoardLink, Reply
 from edge.board_words import COMMIT_REPLACE, MAX_CHUNK, Key, Op, Status, Target
 from edge.ports import SerialPort
+from edge.self_test import SelfTest
 from edge.stepping import Steps
 
 __all__ = [

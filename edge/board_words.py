@@ -2,12 +2,10 @@
 
 from enum import IntEnum
 
-__all__ = ["HINTS", "MAX_CHUNK", "MEANINGS", "Key", "Op", "Status", "Target"]
+__all__ = ["COMMIT_REPLACE", "HINTS", "MAX_CHUNK", "MEANINGS", "Key", "Op", "Status", "Target"]
 
 MAX_CHUNK = 448
 """Most bytes of data in one WRITE or READ."""
-
-
 COMMIT_REPLACE = 1
 """Flag of COMMIT: the weights of the file, though the architecture stays the same."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from edge.errors import MissingExtra
 from firmware_sim.machine import STACK, Fault, Setup, painted_depth
 from firmware_sim.memory import IMAGE_BYTES, INFO_BASE, PAGE, RAM_BASE
+from firmware_sim.power_cut import FlashWatch
 
 __all__ = ["UnicornMachine"]
 
@@ -35,6 +36,7 @@ class UnicornMachine:
         self._received: tuple[deque[int], deque[int]] = (deque(), deque())
         self._sent = (bytearray(), bytearray())
         self._interrupted = False
+        self._watch: FlashWatch | None = None
         self._map()
         if setup.count_instructions:
             self._count()
@@ -67,6 +69,13 @@ class UnicornMachine:
         if (engine := self._uc) is not None:
             engine.emu_stop()
 
+    def watch_flash(self, cut_after: int | None) -> FlashWatch:
+        """Count writes to flash from now on; the power fails after `cut_after` bytes of them."""
+        if self._watch is not None:
+            self._watch.remove()
+        self._watch = FlashWatch(self._uc, self._setup, cut_after)
+        return self._watch
+
     def power_off(self) -> None:
         """Let the engine go."""
         self._interrupted = True
@@ -96,6 +105,11 @@ class UnicornMachine:
             self.fault = Fault(str(error), self._pc, self._address)
             return False
         self._pc = self._uc.reg_read(unicorn.arm_const.UC_ARM_REG_PC) & ~1
+        if self._watch is not None and self._watch.cut:
+            self._watch.settle()
+            self._interrupted = True
+            self._sent[0].clear()
+            return False
         return self._setup.image[self._pc - 2 : self._pc] == _WFI
 
     def _map(self) -> None:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.board_protocol import BoardClient, BoardError, BoardInfo, Status
 from edge.errors import DoesNotFit
-from edge.learner import LearnerError
 from edge.layout import Layout, layout_of
+from edge.learner import LearnerError
 from edge.messages import Plan
 from edge.ports import SerialPort
 from edge.profile import Core, DeviceProfile
-from edge.stepping import Watching
 from edge.self_test import SelfTest
+from edge.stepping import Watching
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult, WatchResult
 

@@ -41,7 +41,6 @@ def put_back(device: SimulatedDevice, flash: bytes) -> None:
     device.start()
 
 
-
 def cut(device: SimulatedDevice, action: Action, after: int | None) -> FlashWatch:
     """Do something; it either succeeds, or the board is silent from the cut on."""
     watch = device.watch_flash(after)

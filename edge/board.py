@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.artifact import Artifact
 from edge.board_protocol import BoardClient, BoardError, BoardInfo, Status
-from edge.errors import DoesNotFit
+from edge.errors import ArtifactError, DoesNotFit
 from edge.layout import Layout, layout_of
 from edge.learner import LearnerError
 from edge.messages import Plan
@@ -211,7 +211,7 @@ def _self_test(artefact: bytes, slot: int) -> SelfTest | None:
     """None for a model that is not ours to judge, or where the answer has no room in the slot."""
     try:
         test = SelfTest.of(artefact)
-    except LearnerError:
+    except (ArtifactError, LearnerError):
         return None
     return test if len(artefact) + 3 + len(test.data) <= slot else None
 

@@ -3,12 +3,15 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.messages import Ack, Command, Decline, Offer, Plan, Update
 from edge.sparse import TopP
+from edge.stepping import Watching
 from edge.worker import Outcome, Worker
 
 __all__ = ["ack_of", "decline_of", "update_of"]
@@ -66,7 +69,7 @@ def _check(plan: Plan) -> None:
         raise PlanRefused(f"top_p {plan.top_p} is not above 0 and at most 1.")
     if not math.isfinite(plan.rate) or plan.rate < 0:
         raise PlanRefused(f"a learning rate of {plan.rate} is not a number from 0.")
-    _ = plan.steps
+    _ = plan.steps  # raises UsageError
 
 
 def decline_of(device: str, offer: Offer, error: Exception) -> Decline:
@@ -111,11 +114,27 @@ def _done(device: str, worker: Worker, command: Command, fetch: Callable[[str], 
         if command.base is None:
             raise PlanRefused("a deploy command needs the base's digest.")
         result = worker.deploy(fetch(command.base))
+    elif command.kind == "watch":
+        result = _watched(worker, command)
     elif command.kind == "evaluate":
         result = worker.evaluate(min(command.samples or 1, _MAX_STEPS))
     else:
         result = worker.rollback()
     return Ack(device, command.id, command.kind, True, result=result)
+
+
+def _watched(worker: Worker, command: Command) -> Outcome:
+    if command.plan is None:
+        raise PlanRefused("a watch command needs a plan.")
+    _check(command.plan)
+    given: dict[str, Any] = dict(command.watching or {})
+    unknown = sorted(given.keys() - {part.name for part in fields(Watching)})
+    if unknown:
+        raise PlanRefused(f"watching has no option {unknown[0]!r}.")
+    for name in given.keys() & {"warm_up", "most"}:
+        given[name] = int(given[name])
+    watching = Watching(**given)
+    return asdict(worker.watch(min(command.samples or 1, _MAX_STEPS), command.plan, watching))
 
 
 def _figures(error: Exception) -> tuple[int, int]:

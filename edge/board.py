@@ -226,5 +226,5 @@ def _unknown(info: BoardInfo) -> DeviceProfile:
         flash=0,
         ram=0,
         clock_hz=0,
-        fpu=info.core in ("m4f", "m7"),
+        fpu=info.core in ("m4f", "m7", "m33", "m55"),
     )

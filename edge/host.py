@@ -188,10 +188,13 @@ class HostWorker:
         artifact = Artifact(artefact)
         layout, parameters = layout_of(artifact, plan)
         need = requirement(
-            artifact, train_layers=layout.train_layers, standardise=layout.standardise
+            artifact,
+            train_layers=layout.train_layers,
+            standardise=layout.standardise,
+            momentum=plan.steps.smooths,
+            reconstruct=plan.reconstruct,
         )
-        velocity = 4 * need.parameters if plan.steps.smooths else 0
-        self._fits("training this model", need.ram_train + velocity, self.arena)
+        self._fits("training this model", need.ram_train, self.arena)
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
             return _set(self._learner, plan)

@@ -1,118 +1,140 @@
-"""Int8 layers in NumPy: the twin of `tl_int8.c`, operation by operation."""
+"""Int8 layers in NumPy: the twin of `tl_int8.c`, to the bit."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dense_chain import Dense, UnsupportedOperator
-from edge.tflite import Graph, TensorInfo
+from edge.chain_layer import ChainLayer
+from edge.int8_scale import clamp, dequantise, quantise, ratio, rescale, weight_ratios
 
-__all__ = ["Int8Layer", "int8_layer"]
+__all__ = ["Int8Layer"]
 
 F = np.float32
+Int8 = NDArray[np.int8]
 
 
-@dataclass(frozen=True)
 class Int8Layer:
-    """A quantised dense layer with its activation.
+    """One layer of a chain that reads or writes int8.
 
     Args:
-        weights: int8 [n_out][n_in].
-        bias: int32 [n_out].
-        scales: float32 [1] or [n_out], of the weights.
-        in_scale: of the input.
-        in_zero: zero point of the input.
-        out_scale: of the sum.
-        out_zero: zero point of the sum.
-        act_scale: of the result.
-        act_zero: zero point of the result.
-        activation: what follows the sum.
+        part: any layer whose type is int8, or one that quantises float32.
     """
 
-    weights: NDArray[np.int8]
-    bias: NDArray[np.int32]
-    scales: NDArray[np.float32]
-    in_scale: Any
-    in_zero: int
-    out_scale: Any
-    out_zero: int
-    act_scale: Any
-    act_zero: int
-    activation: str
+    def __init__(self, part: ChainLayer) -> None:
+        self.part = part
+        if part.weights is None:
+            self._by = ratio(np.float64(part.in_scale), part.out_scale)
+        else:
+            self._by = weight_ratios(part)
+        forms: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+            "dense": self._dense,
+            "conv": self._conv,
+            "depthwise": self._depthwise,
+            "max_pool": self._max_pool,
+            "average_pool": self._average_pool,
+            "mean": self._mean,
+            "pad": self._pad,
+            "activate": self._activate,
+            "quantize": self._quantise,
+            "dequantize": self._dequantise,
+        }
+        self._run = forms[part.kind]
 
-    def quantise(self, x: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Bring float32 values to the layer's input numbers."""
-        return _quantise(x, self.in_scale, self.in_zero)
+    def forward(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Numbers of the input, in any shape, to a vector of those of the output."""
+        y: NDArray[Any] = self._run(x.reshape(self.part.in_shape)).reshape(-1)
+        return y
 
-    def forward(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
-        """int8 [n_in] to int8 [n_out]."""
-        total = self.weights.astype(np.int64) @ (x.astype(np.int64) - self.in_zero) + self.bias
-        ratio = self.in_scale * self.scales / self.out_scale
-        rounded = _round_away(total.astype(np.int32).astype(F) * ratio) + self.out_zero
-        lowest = self.out_zero if self.activation == "relu" else -128
-        y = np.clip(rounded, lowest, 127).astype(np.int8)
-        if self.activation in ("linear", "relu"):
-            return y
-        return self._activate(y.astype(np.int32))
+    def _centred(self, x: Int8) -> NDArray[np.float64]:
+        """Less the zero point; in double, where every sum below is exact."""
+        return x.astype(np.float64) - self.part.in_zero
 
-    def _activate(self, y: NDArray[np.int32]) -> NDArray[np.int8]:
+    def _taps(self, x: NDArray[Any], fill: float = 0) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """What each place of the kernel sees, [height][width][channels] of the output."""
+        part = self.part
+        top, bottom, left, right = part.pads
+        padded = np.pad(x, ((top, bottom), (left, right), (0, 0)), constant_values=fill)
+        (down, across), (high, wide) = part.stride, part.out_shape[:2]
+        for i in range(part.kernel[0]):
+            for j in range(part.kernel[1]):
+                y, z = i * part.dilation[0], j * part.dilation[1]
+                yield i, j, padded[y : y + high * down : down, z : z + wide * across : across]
+
+    def _result(self, total: NDArray[np.float64]) -> Int8:
+        bias = 0 if self.part.bias is None else self.part.bias.astype(np.int64)
+        wrapped = (total.astype(np.int64) + bias).astype(np.int32)
+        return clamp(rescale(wrapped, self._by), self.part)
+
+    def _weights(self) -> NDArray[np.float64]:
+        assert self.part.weights is not None
+        return self.part.weights.astype(np.float64)
+
+    def _dense(self, x: Int8) -> Int8:
+        return self._result(self._weights() @ self._centred(x).reshape(-1))
+
+    def _conv(self, x: Int8) -> Int8:
+        w, total = self._weights(), np.zeros(self.part.out_shape)
+        for i, j, seen in self._taps(self._centred(x)):
+            total += seen @ w[:, i, j].T
+        return self._result(total)
+
+    def _depthwise(self, x: Int8) -> Int8:
+        w, total = self._weights(), np.zeros(self.part.out_shape)
+        copies = self.part.out_shape[2] // self.part.in_shape[2]
+        for i, j, seen in self._taps(self._centred(x)):
+            total += np.repeat(seen, copies, axis=2) * w[i, j]
+        return self._result(total)
+
+    def _max_pool(self, x: Int8) -> Int8:
+        largest = np.full(self.part.out_shape, -128, np.int64)
+        for _, _, seen in self._taps(x, -128):
+            np.maximum(largest, seen, out=largest)
+        return clamp(largest - self.part.out_zero, self.part)
+
+    def _average_pool(self, x: Int8) -> Int8:
+        total = sum(seen for _, _, seen in self._taps(x.astype(np.int64)))
+        inside = np.ones((*self.part.in_shape[:2], 1), np.int64)
+        count = np.asarray(sum(seen for _, _, seen in self._taps(inside)))
+        rounded = np.sign(total) * ((np.abs(total) + count // 2) // count)
+        return clamp(rounded - self.part.out_zero, self.part)
+
+    def _mean(self, x: Int8) -> Int8:
+        total = self._centred(x).sum(axis=(0, 1))
+        count = F(self.part.in_shape[0] * self.part.in_shape[1])
+        by = ratio(np.float64(self.part.in_scale), self.part.out_scale * count)
+        return clamp(rescale(total, by), self.part)
+
+    def _pad(self, x: Int8) -> Int8:
+        top, bottom, left, right = self.part.pads
+        around = ((top, bottom), (left, right), (0, 0))
+        return np.pad(x, around, constant_values=self.part.out_zero)
+
+    def _activate(self, x: Int8) -> Int8:
         from edge.learner.reference_math import exp, tanh
 
-        if self.activation == "tanh":
-            values = tanh((y - self.out_zero).astype(F) * self.out_scale)
-        else:
-            powers, total = exp((y - y.max()).astype(F) * self.out_scale), F(0)
-            for power in powers:
-                total = total + power
-            values = powers / total
-        return _quantise(values, self.act_scale, self.act_zero)
+        part = self.part
+        z = dequantise(x, part.in_scale, part.in_zero)
+        if part.activation == "tanh":
+            return quantise(tanh(z), part.out_scale, part.out_zero)
+        if part.activation == "logistic":
+            return quantise(F(1) / (F(1) + exp(-z)), part.out_scale, part.out_zero)
+        if part.activation != "softmax":
+            return self._requantise(x)
+        powers = exp(dequantise(x, part.in_scale, int(x.max())))
+        total = F(0)
+        for power in powers.reshape(-1):
+            total = total + power
+        return quantise(powers / total, part.out_scale, part.out_zero)
 
+    def _requantise(self, x: Int8) -> Int8:
+        return clamp(rescale(self._centred(x), self._by), self.part)
 
-def int8_layer(graph: Graph, part: Dense) -> Int8Layer:
-    """Gather one layer's numbers from a graph.
+    def _quantise(self, x: NDArray[Any]) -> Int8:
+        if self.part.dtype == "int8":
+            return self._requantise(x)
+        return quantise(x, self.part.out_scale, self.part.out_zero)
 
-    Raises:
-        UnsupportedOperator: a tensor is not quantised as an int8 layer needs.
-    """
-    source, total, result = (graph.tensors[i] for i in (part.source, part.sum, part.result))
-    weights = graph.tensors[part.weights]
-    if any(t.dtype != "int8" or not t.scales for t in (source, total, result, weights)):
-        raise UnsupportedOperator("a tensor of an int8 layer is not int8 with a scale.")
-    bias = np.zeros(part.n_out, np.int32)
-    if part.bias is not None:
-        if graph.tensors[part.bias].dtype != "int32":
-            raise UnsupportedOperator("the bias of an int8 layer is not int32.")
-        bias = graph.constant(part.bias).astype(np.int32)
-    in_scale, in_zero = _single(source)
-    out_scale, out_zero = _single(total)
-    act_scale, act_zero = _single(result)
-    return Int8Layer(
-        graph.constant(part.weights).astype(np.int8),
-        bias,
-        np.array(weights.scales, F),
-        in_scale,
-        in_zero,
-        out_scale,
-        out_zero,
-        act_scale,
-        act_zero,
-        part.activation,
-    )
-
-
-def _single(tensor: TensorInfo) -> tuple[Any, int]:
-    return F(tensor.scales[0]), tensor.zero_points[0] if tensor.zero_points else 0
-
-
-def _round_away(x: NDArray[np.float32]) -> NDArray[np.int64]:
-    bounded = np.clip(x, F(-1e9), F(1e9))
-    rounded: NDArray[np.int64] = np.trunc(bounded + np.where(bounded < 0, F(-0.5), F(0.5))).astype(
-        np.int64
-    )
-    return rounded
-
-
-def _quantise(x: NDArray[np.float32], scale: Any, zero: int) -> NDArray[np.int8]:
-    return np.clip(_round_away(x / scale) + zero, -128, 127).astype(np.int8)
+    def _dequantise(self, x: Int8) -> NDArray[np.float32]:
+        return dequantise(x, self.part.in_scale, self.part.in_zero)

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from edge.layers import ACTIVATIONS, ConvSpec, Layer, PadSpec, PoolSpec
+from edge.layers import ACTIVATIONS, ActivateSpec, ConvSpec, Layer, PadSpec, PoolSpec
 from edge.windows import Pair
 
 __all__ = ["MAX_ELEMENTS", "MAX_LAYERS", "MAX_MACS", "MAX_SIDE", "MAX_STEP", "problem"]
@@ -44,7 +44,8 @@ def _wrong_form(layer: Layer) -> str:
             return f"{layer.kind} pooling with {layer.activation} came; write that as a layer."
         steps = {"window": layer.window, "stride": layer.stride}
         return "" if layer.kind == "mean" else _wrong_window(layer, steps)
-    return ""
+    nothing = isinstance(layer, ActivateSpec) and layer.activation == "linear"
+    return "a linear activation by itself does nothing." if nothing else ""
 
 
 def _wrong_window(layer: ConvSpec | PoolSpec, steps: dict[str, Pair]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from edge.layer_base import ACTIVATIONS, Activation, BaseLayer, SpatialLayer
 from edge.windows import Pads, Pair, Shape, pads_of, places
 
 __all__ = [
@@ -20,58 +21,12 @@ __all__ = [
     "Shape",
 ]
 
-Activation = Literal["linear", "relu", "relu6", "tanh", "logistic", "softmax"]
 Padding = Literal["valid", "same"]
 PoolKind = Literal["max", "average", "mean"]
 
-ACTIVATIONS: tuple[Activation, ...] = ("linear", "relu", "relu6", "tanh", "logistic", "softmax")
-
-
-class _Layer:
-    """A layer without weights; what follows from a layer's shapes."""
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the output."""
-        raise NotImplementedError
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """Shape of the weights in the order of the file; () where there are none."""
-        return ()
-
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        """(output channels,); () where there are no weights."""
-        return self.out_shape[2:] if self.weight_shape else ()
-
-    @property
-    def n_parameters(self) -> int:
-        """How many weights and biases the layer holds."""
-        return prod(self.weight_shape) + self.out_shape[2] if self.weight_shape else 0
-
-    @property
-    def fan_in(self) -> int:
-        """How many products one output value sums."""
-        return 0
-
-    @property
-    def fan_out(self) -> int:
-        """How many sums one input value goes into, were there no edges and stride 1."""
-        return 0
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one forward pass; padding counts as if it were there."""
-        return prod(self.out_shape) * self.fan_in
-
-    def text(self) -> str:
-        """What the digest of an architecture is made from."""
-        return repr(self)
-
 
 @dataclass(frozen=True)
-class LayerSpec(_Layer):
+class LayerSpec(BaseLayer):
     """One dense layer: `activation(W x + b)` with W [n_out][n_in] and b [n_out].
 
     Args:
@@ -115,27 +70,7 @@ class LayerSpec(_Layer):
 
 
 @dataclass(frozen=True)
-class _Spatial(_Layer):
-    in_shape: Shape
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the output; that of the input where a layer does not change it."""
-        return self.in_shape
-
-    @property
-    def n_in(self) -> int:
-        """Values that come in."""
-        return prod(self.in_shape)
-
-    @property
-    def n_out(self) -> int:
-        """Values that go out."""
-        return prod(self.out_shape)
-
-
-@dataclass(frozen=True)
-class ConvSpec(_Spatial):
+class ConvSpec(SpatialLayer):
     """A convolution, over all input channels or (depthwise) over each by itself.
 
     Weights are [filters][kh][kw][c], or for depthwise [kh][kw][filters], where output channel
@@ -192,7 +127,7 @@ class ConvSpec(_Spatial):
 
 
 @dataclass(frozen=True, init=False)
-class PoolSpec(_Spatial):
+class PoolSpec(SpatialLayer):
     """The largest or mean value of a window, channel by channel; padding does not count.
 
     Args:
@@ -246,7 +181,7 @@ class PoolSpec(_Spatial):
 
 
 @dataclass(frozen=True)
-class PadSpec(_Spatial):
+class PadSpec(SpatialLayer):
     """Zeros around an input.
 
     Args:
@@ -269,7 +204,7 @@ class PadSpec(_Spatial):
 
 
 @dataclass(frozen=True)
-class ActivateSpec(_Spatial):
+class ActivateSpec(SpatialLayer):
     """An activation that cannot be part of the layer before it, such as a second one.
 
     Args:

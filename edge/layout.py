@@ -51,6 +51,6 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
     frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes())
     for part in artifact.backbone:
         frozen.update(part.numbers())
-    digest = artifact.spec.digest()
     flags = plan.steps.flags(standardise=plan.standardise)
+    digest = artifact.spec.digest()
     return Layout(digest, chosen, plan.standardise, frozen.hexdigest(), flags), parameters[-n:]

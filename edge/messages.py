@@ -32,7 +32,7 @@ __all__ = [
 VERSION = 1
 """Schema version that every message carries; another one is refused."""
 
-CommandKind = Literal["deploy", "predict", "evaluate", "rollback"]
+CommandKind = Literal["deploy", "predict", "evaluate", "rollback", "watch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,20 +246,26 @@ class Command(Message):
     """What a device is asked to do outside rounds.
 
     Args:
-        kind: `deploy` (needs `base`), `predict` (`x`), `evaluate` (`samples`) or `rollback`.
+        kind: `deploy` (needs `base`), `predict` (`x`), `evaluate` (`samples`), `rollback`, or
+            `watch` (`samples` and `plan`): infer, and learn while the losses have drifted.
         id: correlation id; the same id is done once and answered again.
         base: SHA-256 of the artefact to deploy.
         x: float32 [n, n_in] inputs to predict.
-        samples: how many own samples to evaluate on.
+        samples: how many own samples to evaluate on, or to watch.
+        plan: how to learn while watching.
+        watching: fields of `edge.stepping.Watching` that are not as usual.
     """
 
     message: ClassVar[str] = "command"
+    added: ClassVar[frozenset[str]] = frozenset({"plan", "watching"})
 
     kind: CommandKind
     id: str
     base: Digest | None = None
     x: Matrix | None = None
     samples: int | None = None
+    plan: Plan | None = None
+    watching: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,9 @@ __all__ = ["LINUX", "NAMESPACE", "Core", "DeviceProfile"]
 NAMESPACE = "https://w3id.org/tinyfleet/ns#"
 """IRI that the terms written `tf:` start with."""
 
-Core = Literal["cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m7", "linux"]
+Core = Literal[
+    "cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55", "linux"
+]
 
 _CONTEXT: list[Any] = [
     "https://www.w3.org/2022/wot/td/v1.1",
@@ -161,6 +163,7 @@ def _actions(topics: DeviceTopics) -> dict[str, Any]:
             ("predict", "Run the active artefact on given inputs"),
             ("evaluate", "Measure the active artefact on the device's own samples"),
             ("rollback", "Go back to the artefact before the active one"),
+            ("watch", "Infer on the device's own samples, and learn while their loss has drifted"),
         )
     }
     actions["train"] = {

@@ -1,7 +1,8 @@
 """Frozen dataclasses that go over the wire: every field checked, both ways."""
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, get_type_hints
+from types import NoneType
+from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 from edge.schema import Check, check_for
 from edge.wire import MessageError, dumps
@@ -67,6 +68,11 @@ def _checks(cls: type[Record]) -> dict[str, Check]:
 
 
 def _check(annotation: Any) -> Check:
+    parts = get_args(annotation)
+    if NoneType in parts and any(isinstance(part, type) and issubclass(part, Record)
+                                 for part in parts):  # fmt: skip
+        inner = _check(next(part for part in parts if part is not NoneType))
+        return lambda value: None if value is None else inner(value)
     if isinstance(annotation, type) and issubclass(annotation, Record):
         record: type[Record] = annotation
         return lambda value: value if isinstance(value, record) else record.from_map(value)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.messages import Plan
+from edge.stepping import Watching
 from edge.topics import DeviceTopics
 
 __all__ = ["Outcome", "TrainResult", "WatchResult", "Worker"]
@@ -88,6 +89,9 @@ class Worker(Protocol):
 
     def evaluate(self, samples: int) -> Outcome:
         """Measure on own samples: `loss` (mean), `correct`, `samples`."""
+
+    def watch(self, samples: int, plan: Plan, watching: Watching | None = None) -> WatchResult:
+        """Infer on own samples, and learn as planned while their losses have drifted."""
 
     def rollback(self) -> Outcome:
         """Make the artefact before the active one active again."""

@@ -10,17 +10,19 @@ from edge.ports import Sensor
 from edge.profile import DeviceProfile
 from firmware_sim.boards import get_board
 from firmware_sim.build import image_path
+from firmware_sim.cores import CORES, find_core
 from firmware_sim.image import load_image
 from firmware_sim.machine import Fault, Machine, Setup, erased_slots
 from firmware_sim.memory import MemoryMap
 from firmware_sim.sensor import SensorLine
+from firmware_sim.trace import BlockTrace
 
 if TYPE_CHECKING:
     from firmware_sim.power_cut import FlashWatch
 
 __all__ = ["DevicePort", "SimulatedDevice"]
 
-Backend = Literal["unicorn", "qemu"]
+Backend = Literal["auto", "unicorn", "qemu"]
 _PATIENCE = 0.01  # seconds between two tries to stop a board that runs in another thread
 
 
@@ -30,12 +32,15 @@ class SimulatedDevice:
     Args:
         board: a name from `BOARDS`, or a profile.
         device_id: what the board calls itself, up to 64 bytes of UTF-8.
-        backend: `unicorn` (in this process, runs while somebody reads its port) or `qemu`.
+        backend: `unicorn` (in this process, runs while somebody reads its port), `qemu`, or
+            `auto`: unicorn, and qemu for a core that Unicorn does not have.
         image: firmware; the prebuilt image of the board's core if not given.
         sensor: where the board's samples come from; None: it has none.
         count_instructions: count exactly (Unicorn only); about ten times slower.
+        trace: told of every basic block that runs (Unicorn only).
 
     Attributes:
+        backend: the emulator that it runs in.
         port: the serial line to the board.
         profile: the board.
 
@@ -49,26 +54,31 @@ class SimulatedDevice:
         board: str | DeviceProfile,
         *,
         device_id: str,
-        backend: Backend = "unicorn",
+        backend: Backend = "auto",
         image: Path | None = None,
         sensor: Sensor | None = None,
         count_instructions: bool = False,
+        trace: BlockTrace | None = None,
     ) -> None:
-        if backend not in ("unicorn", "qemu"):
-            raise UsageError(f"no backend is called {backend!r}", hint="unicorn, qemu")
+        if backend not in ("auto", "unicorn", "qemu"):
+            raise UsageError(f"no backend is called {backend!r}", hint="auto, unicorn, qemu")
         self.profile = get_board(board) if isinstance(board, str) else board
+        core = find_core(self.profile.core)[0]
+        if backend == "auto":
+            backend = "unicorn" if CORES[core].unicorn else "qemu"
+        self.backend: Backend = backend
         self.device_id = device_id
         self.port = DevicePort(self)
         memory = MemoryMap.of(self.profile)
-        self._backend = backend
         self._setup = Setup(
-            core=self.profile.core.removeprefix("cortex-"),
+            core=core,
             memory=memory,
-            image=load_image(image or image_path(self.profile.core)),
+            image=load_image(image or image_path(self.profile.core), memory.layout.image),
             info=memory.info_page(device_id),
             slots=erased_slots(memory),
             sensor=SensorLine(sensor),
             count_instructions=count_instructions,
+            trace=trace,
         )
         self._lock = threading.RLock()
         self._machine: Machine | None = None
@@ -77,7 +87,7 @@ class SimulatedDevice:
         """Power the board on; nothing happens if it is on."""
         with self._lock:
             if self._machine is None:
-                self._machine = _make(self._backend, self._setup)
+                self._machine = _make(self.backend, self._setup)
         return self
 
     def close(self) -> None:
@@ -150,6 +160,17 @@ class SimulatedDevice:
         """Most bytes of stack used since power-on."""
         with self._lock:
             return self._powered().peak_stack()
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Bytes of the board's memory."""
+        with self._lock:
+            return self._powered().memory(address, size)
+
+    def flash(self, offset: int, data: bytes) -> None:
+        """Write into the slots, from the start of slot A, while the board has no power."""
+        if self.running:
+            raise TinyfleetError(f"{self.device_id} has power", hint="kill() first")
+        self._setup.slots[offset : offset + len(data)] = data
 
     @property
     def fault(self) -> Fault | None:

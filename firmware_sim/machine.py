@@ -4,8 +4,9 @@ import mmap
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware_sim.memory import PAGE, RAM_BASE, STACK_BYTES, STACK_PAINT, MemoryMap
+from firmware_sim.memory import PAGE, STACK_BYTES, STACK_PAINT, MemoryMap
 from firmware_sim.sensor import SensorLine
+from firmware_sim.trace import BlockTrace
 
 __all__ = ["Fault", "Machine", "Setup", "erased_slots", "painted_depth"]
 
@@ -36,13 +37,14 @@ class Setup:
     """What a machine is built from.
 
     Args:
-        core: `m0`, `m3`, `m4f` or `m7`.
+        core: a name of `firmware_sim.cores.CORES`.
         memory: the board's memory map.
-        image: firmware, from address 0.
+        image: firmware, from where the core's flash lies.
         info: the info page.
         slots: both flash slots; survives power cuts.
         sensor: the other end of the sensor line.
         count_instructions: whether `Machine.instructions` is wanted; slower in Unicorn.
+        trace: told of every block that runs (Unicorn only).
     """
 
     core: str
@@ -52,6 +54,7 @@ class Setup:
     slots: mmap.mmap
     sensor: SensorLine
     count_instructions: bool = False
+    trace: BlockTrace | None = None
 
 
 class Machine(Protocol):
@@ -71,6 +74,9 @@ class Machine(Protocol):
 
     def peak_stack(self) -> int:
         """Most bytes of stack used since power-on."""
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory while the board stands still or waits."""
 
     def interrupt(self) -> None:
         """Make a `read` or `run` in another thread return soon."""
@@ -95,8 +101,5 @@ def painted_depth(stack: bytes) -> int:
         untouched += 4
     return len(stack) - untouched
 
-
-STACK = (RAM_BASE, STACK_BYTES)
-"""Address and bytes of the stack."""
 
 assert STACK_BYTES < PAGE

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from edge.errors import UsageError
 from edge.profile import DeviceProfile
+from firmware_sim.cores import Layout, find_core
 
 __all__ = ["INFO_BASE", "PAGE", "RAM_BASE", "STACK_BYTES", "STACK_PAINT", "MemoryMap"]
 
 PAGE = 0x1000
 IMAGE_BYTES = 0x10000
-RAM_BASE = 0x2000_0000
-INFO_BASE = 0x003F_F000
+RAM_BASE = Layout().ram
+INFO_BASE = Layout().info
 STACK_BYTES = 2048
 STACK_PAINT = 0xC5C5_C5C5
 _INFO = struct.Struct("<6I64s")
@@ -23,23 +24,26 @@ class MemoryMap:
     """Where a board's memory lies; all figures in bytes.
 
     Args:
-        flash: flash from address 0: the image, then slot A, then slot B.
-        ram: RAM from `RAM_BASE`.
+        flash: flash: the image, then slot A, then slot B.
+        ram: RAM.
         clock_hz: core clock, in Hz.
+        layout: the addresses of all that.
     """
 
     flash: int
     ram: int
     clock_hz: int
+    layout: Layout = Layout()
 
     @classmethod
     def of(cls, board: DeviceProfile) -> "MemoryMap":
         """Take the figures of a board; UsageError if the firmware cannot live there."""
-        smallest = IMAGE_BYTES + 2 * PAGE
-        if not smallest <= board.flash <= INFO_BASE or board.flash % PAGE:
+        layout = find_core(board.core)[1].layout
+        smallest, largest = IMAGE_BYTES + 2 * PAGE, layout.info - layout.image
+        if not smallest <= board.flash <= largest or board.flash % PAGE:
             raise UsageError(
                 f"board {board.name} has {board.flash} bytes of flash; "
-                f"the memory map takes {smallest} to {INFO_BASE}, in pages of {PAGE}",
+                f"the memory map takes {smallest} to {largest}, in pages of {PAGE}",
                 hint="a board of firmware_sim.boards.BOARDS",
             )
         if board.ram < 4 * PAGE or board.ram % PAGE:
@@ -48,12 +52,12 @@ class MemoryMap:
                 f"the firmware needs {4 * PAGE}, in pages of {PAGE}",
                 hint="a board of firmware_sim.boards.BOARDS",
             )
-        return cls(board.flash, board.ram, board.clock_hz)
+        return cls(board.flash, board.ram, board.clock_hz, layout)
 
     @property
     def slot_base(self) -> int:
         """Address of slot A."""
-        return IMAGE_BYTES
+        return self.layout.image + IMAGE_BYTES
 
     @property
     def slot_bytes(self) -> int:

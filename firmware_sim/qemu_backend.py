@@ -17,13 +17,12 @@ import cbor2
 from edge.board_protocol import Key, Op
 from edge.errors import MissingExtra, TinyfleetError
 from edge.frames import FrameDecoder, encode_frame
-from firmware_sim.machine import STACK, Fault, Setup, painted_depth
-from firmware_sim.memory import INFO_BASE
+from firmware_sim.cores import CORES
+from firmware_sim.machine import Fault, Setup, painted_depth
+from firmware_sim.memory import STACK_BYTES
 
 __all__ = ["QemuMachine"]
 
-# An M0 image runs on the M3 board: ARMv6-M is a subset of ARMv7-M.
-_MACHINES = {"m0": "mps2-an385", "m3": "mps2-an385", "m4f": "mps2-an386", "m7": "mps2-an500"}
 _START_SECONDS = 20.0
 
 
@@ -88,7 +87,13 @@ class QemuMachine:
 
     def peak_stack(self) -> int:
         """Most bytes of stack used, from the paint that is left."""
-        return painted_depth(self._memory(*STACK))
+        return painted_depth(self.memory(self._setup.memory.layout.ram, STACK_BYTES))
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory."""
+        file = self._path / "memory"
+        self._control.ask("memsave", val=address, size=size, filename=str(file))
+        return file.read_bytes()
 
     def interrupt(self) -> None:
         """Nothing to do: a read ends by itself."""
@@ -98,15 +103,18 @@ class QemuMachine:
         memory, slots = self._setup.memory, self._setup.slots
         with contextlib.suppress(TinyfleetError):
             self._control.ask("stop")
-            slots[:] = self._memory(memory.slot_base, len(slots))
+            slots[:] = self.memory(memory.slot_base, len(slots))
         self._end()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         setup, path = self._setup, self._path
-        kernel = path / "image.bin"
-        kernel.write_bytes(setup.image)
-        loads = {setup.memory.slot_base: setup.slots[:], INFO_BASE: setup.info}
-        command = ["qemu-system-arm", "-M", _MACHINES[setup.core], "-display", "none", "-S"]
+        layout = setup.memory.layout
+        loads = {
+            layout.image: setup.image,
+            setup.memory.slot_base: setup.slots[:],
+            layout.info: setup.info,
+        }
+        command = ["qemu-system-arm", "-M", CORES[setup.core].qemu, "-display", "none", "-S"]
         for address, data in loads.items():
             file = path / f"{address:08x}.bin"
             file.write_bytes(data)
@@ -114,7 +122,7 @@ class QemuMachine:
         for name in ("link", "sensor", "control"):
             command += ["-chardev", f"socket,id={name},path={path / name},server=on,wait=on"]
         command += ["-serial", "chardev:link", "-serial", "chardev:sensor"]
-        command += ["-mon", "chardev=control,mode=control", "-kernel", str(kernel)]
+        command += ["-mon", "chardev=control,mode=control"]
         log = (path / "log").open("wb")
         with log:
             return subprocess.Popen(
@@ -169,11 +177,6 @@ class QemuMachine:
         file = self._path / "log"
         lines = file.read_text(errors="replace")[:4000].splitlines() if file.exists() else []
         return " ".join(line for line in lines if "waiting for connection" not in line)
-
-    def _memory(self, address: int, size: int) -> bytes:
-        file = self._path / "memory"
-        self._control.ask("pmemsave", val=address, size=size, filename=str(file))
-        return file.read_bytes()
 
     def _end(self) -> None:
         self._process.kill()

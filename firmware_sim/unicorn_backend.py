@@ -5,14 +5,15 @@ import time
 from collections import deque
 from typing import Any
 
-from edge.errors import MissingExtra
-from firmware_sim.machine import STACK, Fault, Setup, painted_depth
-from firmware_sim.memory import IMAGE_BYTES, INFO_BASE, PAGE, RAM_BASE
+from edge.errors import MissingExtra, UsageError
+from firmware_sim.cores import CORES
+from firmware_sim.machine import Fault, Setup, painted_depth
+from firmware_sim.memory import IMAGE_BYTES, PAGE, STACK_BYTES
 from firmware_sim.power_cut import FlashWatch
+from firmware_sim.thumb import lengths
 
 __all__ = ["UnicornMachine"]
 
-_UART0 = 0x4000_4000
 _UARTS = 0x2000
 _SYSTEM = 0xE000_E000
 _DATA, _STATE = 0x0, 0x4
@@ -38,7 +39,7 @@ class UnicornMachine:
         self._interrupted = False
         self._watch: FlashWatch | None = None
         self._map()
-        if setup.count_instructions:
+        if setup.count_instructions or setup.trace is not None:
             self._count()
         self._pc = int.from_bytes(setup.image[4:8], "little") & ~1
         self._advance(None, None)  # boots, until it waits for its first request
@@ -61,7 +62,11 @@ class UnicornMachine:
 
     def peak_stack(self) -> int:
         """Most bytes of stack used, from the paint that is left."""
-        return painted_depth(bytes(self._uc.mem_read(*STACK)))
+        return painted_depth(self.memory(self._setup.memory.layout.ram, STACK_BYTES))
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Read memory."""
+        return bytes(self._uc.mem_read(address, size))
 
     def interrupt(self) -> None:
         """Stop the emulation in another thread."""
@@ -110,22 +115,24 @@ class UnicornMachine:
             self._interrupted = True
             self._sent[0].clear()
             return False
-        return self._setup.image[self._pc - 2 : self._pc] == _WFI
+        at = self._pc - self._setup.memory.layout.image
+        return self._setup.image[at - 2 : at] == _WFI
 
     def _map(self) -> None:
         import unicorn
 
         uc, setup = self._uc, self._setup
+        layout = setup.memory.layout
         read_only, read_write = unicorn.UC_PROT_READ, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-        uc.mem_map(0, IMAGE_BYTES, read_only | unicorn.UC_PROT_EXEC)
-        uc.mem_write(0, setup.image)
+        uc.mem_map(layout.image, IMAGE_BYTES, read_only | unicorn.UC_PROT_EXEC)
+        uc.mem_write(layout.image, setup.image)
         slots = ctypes.addressof(ctypes.c_char.from_buffer(setup.slots))
         uc.mem_map_ptr(setup.memory.slot_base, len(setup.slots), read_write, slots)
-        uc.mem_map(INFO_BASE, PAGE, read_only)
-        uc.mem_write(INFO_BASE, setup.info)
-        uc.mem_map(RAM_BASE, setup.memory.ram, read_write)
+        uc.mem_map(layout.info, PAGE, read_only)
+        uc.mem_write(layout.info, setup.info)
+        uc.mem_map(layout.ram, setup.memory.ram, read_write)
         uc.mem_map(_SYSTEM, PAGE, read_write)
-        uc.mmio_map(_UART0, _UARTS, self._uart_read, None, self._uart_write, None)
+        uc.mmio_map(layout.uart, _UARTS, self._uart_read, None, self._uart_write, None)
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid)
         stack = int.from_bytes(setup.image[:4], "little")
         uc.reg_write(unicorn.arm_const.UC_ARM_REG_SP, stack)
@@ -149,25 +156,25 @@ class UnicornMachine:
     def _count(self) -> None:
         import unicorn
 
-        lengths: dict[int, int] = {}
-        image = self._setup.image
+        found: dict[int, int] = {}
+        base, image, trace = self._setup.memory.layout.image, self._setup.image, self._setup.trace
 
         def block(uc: Any, address: int, size: int, data: Any) -> None:
             key = address << 16 | size
-            if key not in lengths:
-                lengths[key] = _thumb_length(image[address : address + size])
-            self.instructions += lengths[key]
+            if key not in found:
+                start = address - base
+                found[key] = len(lengths(image[start : start + size]))
+            self.instructions += found[key]
+            if trace is not None:
+                trace.block(address, size, self._call_registers)
 
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
 
+    def _call_registers(self) -> tuple[int, int]:
+        import unicorn
 
-def _thumb_length(code: bytes) -> int:
-    """Instructions in a run of Thumb code: 4 bytes if the first half-word says so, else 2."""
-    at = count = 0
-    while at < len(code):
-        at += 4 if code[at + 1] >> 3 in (0b11101, 0b11110, 0b11111) else 2
-        count += 1
-    return count
+        read = self._uc.reg_read
+        return read(unicorn.arm_const.UC_ARM_REG_LR), read(unicorn.arm_const.UC_ARM_REG_SP)
 
 
 def _engine(core: str) -> Any:
@@ -177,12 +184,9 @@ def _engine(core: str) -> Any:
         raise MissingExtra(
             "emulating boards needs unicorn", hint="pip install 'tinyfleet[sim]'"
         ) from None
-    models = {
-        "m0": unicorn.arm_const.UC_CPU_ARM_CORTEX_M0,
-        "m3": unicorn.arm_const.UC_CPU_ARM_CORTEX_M3,
-        "m4f": unicorn.arm_const.UC_CPU_ARM_CORTEX_M4,
-        "m7": unicorn.arm_const.UC_CPU_ARM_CORTEX_M7,
-    }
+    model = CORES[core].unicorn
+    if not model:
+        raise UsageError(f"Unicorn has no {CORES[core].profile}", hint="backend qemu")
     uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-    uc.ctl_set_cpu_model(models[core])  # UC_MODE_MCLASS would force a Cortex-M33
+    uc.ctl_set_cpu_model(getattr(unicorn.arm_const, model))  # UC_MODE_MCLASS would force a Cortex-M33
     return uc

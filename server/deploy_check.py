@@ -21,7 +21,7 @@ def check_on_board(data: bytes, *, board: str, backend: str, samples: int) -> di
     Args:
         data: the `.tflite`.
         board: a name from `firmware_sim.boards.BOARDS`.
-        backend: unicorn or qemu.
+        backend: unicorn, qemu or auto.
         samples: how many random inputs.
 
     Returns:
@@ -33,9 +33,9 @@ def check_on_board(data: bytes, *, board: str, backend: str, samples: int) -> di
     """
     artifact = Artifact(data)
     need = requirement(artifact)
-    count = backend == "unicorn"
-    kind = cast(Literal["unicorn", "qemu"], backend)
-    with SimulatedDevice(board, device_id=board, backend=kind, count_instructions=count) as device:
+    kind = cast(Literal["auto", "unicorn", "qemu"], backend)
+    with SimulatedDevice(board, device_id=board, backend=kind, count_instructions=True) as device:
+        count = device.backend == "unicorn"
         client = BoardClient(device.port)
         hello = client.hello()
         what = f"{artifact.name or 'the model'} on {board}"

@@ -62,7 +62,7 @@ class EmulatedFleet:
         site: the site's name.
         task: whose data the sensors give.
         split: train or test clients of the task.
-        backend: unicorn or qemu.
+        backend: unicorn, qemu or auto.
         seed: of the sensors.
     """
 
@@ -74,12 +74,12 @@ class EmulatedFleet:
         site: str,
         task: str,
         split: str = "train",
-        backend: str = "unicorn",
+        backend: str = "auto",
         seed: int = 0,
     ) -> None:
         self._options, self._fleet, self._site = options, fleet, site
         self._task, self._split, self._seed = task, cast(Split, split), seed
-        self._backend = cast(Literal["unicorn", "qemu"], backend)
+        self._backend = cast(Literal["auto", "unicorn", "qemu"], backend)
         self._open = ExitStack()
         self._ended = threading.Event()
         self.devices: dict[str, SimulatedDevice] = {}

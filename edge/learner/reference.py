@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artifact import Artifact
+from edge.chain_layer import ChainLayer
 from edge.errors import UsageError
+from edge.int8 import Int8Layer
+from edge.int8_scale import dequantise, quantise
 from edge.learner import common
 from edge.learner.classes import add_class, spare_class
 from edge.learner.common import Float32, Sizes, as_floats, as_targets, as_vector, raise_for
-from edge.learner.reference_math import exp, log, tanh
+from edge.learner.reference_activations import activate, activate_back, cross_entropy, squared_error
+from edge.learner.reference_kernels import fused, plain
+from edge.learner.reference_layers import FloatLayer
+from edge.learner.reference_statistics import RunningStatistics
 
 __all__ = ["ReferenceLearner"]
 
 F = np.float32
-COUNT_LIMIT = 1 << 24
 STEADY_LIMIT = F(1e18)
 
 
@@ -36,70 +41,79 @@ class ReferenceLearner:
         train_layers: int = 0,
         standardise: bool = False,
         infer_only: bool = False,
+        arithmetic: str = "mul_add",
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        clip: float = 0.0,
+        reconstruct: bool = False,
     ) -> None:
-        from edge.budget import requirement
+        from edge.budget import first_of_tail, requirement
 
         artifact = Artifact(model)
-        self._spec = artifact.spec
-        self._int8 = artifact.int8_layers() if artifact.dtype == "int8" else None
-        if self._int8 is not None and not infer_only:
-            raise_for(common.FROZEN)
-        if not 0 <= train_layers <= len(self._spec.layers):
-            raise UsageError(
-                f"train_layers is {train_layers}, the model has {len(self._spec.layers)} layers."
-            )
-        self._infer_only, self._standardise = infer_only, standardise
-        need = requirement(artifact, train_layers=train_layers, standardise=standardise)
-        self.sizes = Sizes(
-            need.parameters,
-            self._spec.n_target,
-            self._spec.n_in,
-            need.ram_infer,
-            need.ram_train,
-            need.macs,
+        self._spec, parts = artifact.spec, artifact.chain
+        self._infer_only, self._reconstruct = infer_only, reconstruct
+        self._smooths = common.check_optimiser(momentum, decay, clip)
+        need = requirement(
+            artifact,
+            train_layers=train_layers,
+            standardise=standardise,
+            momentum=self._smooths,
+            reconstruct=reconstruct,
         )
+        if need.parameters == 0 and (not infer_only or standardise):
+            raise_for(common.FROZEN)
+        step = fused if common.check_arithmetic(arithmetic, True) else plain
+        first = first_of_tail(artifact, train_layers)
+        self._front = [
+            FloatLayer(part, step) if _is_float(part) else Int8Layer(part) for part in parts[:first]
+        ]
+        self._tail = [FloatLayer(part, step) for part in parts[first:]]
+        self._ends = parts[0], parts[-1]
         self.n_in, self.n_out = self._spec.n_in, self._spec.n_out
-        count = len(self._spec.layers)
-        self._first = count if infer_only else count - train_layers if train_layers else 0
-        self._layers: list[tuple[Float32, Float32]] = []
-        if self._int8 is None:
-            self._layers = [
-                (w.copy(), b.copy()) for w, b in self._spec.split(artifact.parameters())
-            ]
-        self._count = 0
-        features = self.n_in if standardise else 0
-        self._mean, self._squares = np.zeros(features, F), np.zeros(features, F)
+        features = need.features
+        target = 0 if reconstruct else self._spec.n_target
+        if reconstruct and (self._spec.loss != "mse" or features != self.n_out):
+            raise_for(common.ARGUMENT)
+        self.sizes = Sizes(
+            need.parameters, target, features, need.ram_infer, need.ram_train, need.macs
+        )
+        self._statistics = RunningStatistics(features) if standardise else None
+        weighted = [layer for layer in self._tail if layer.w.size]
+        self._velocity = [
+            (np.zeros_like(x.w), np.zeros_like(x.b)) for x in weighted if self._smooths
+        ]
+        self._weighted = [] if infer_only else weighted
+        self.set_optimiser(momentum, decay, clip)
 
     @property
     def parameters(self) -> Float32:
         """Copy of the trained parameters: float32 [sizes.parameters], see `ModelSpec`."""
-        parts = [a.ravel() for pair in self._layers[self._first :] for a in pair]
+        parts = [a.ravel() for layer in self._weighted for a in (layer.w, layer.b)]
         return np.concatenate(parts) if parts else np.zeros(0, F)
 
     @parameters.setter
     def parameters(self, values: Float32) -> None:
-        trained = self._layers[self._first :]
-        vector = as_vector(values, sum(w.size + b.size for w, b in trained), "parameters").copy()
+        count = sum(layer.w.size + layer.b.size for layer in self._weighted)
+        vector = as_vector(values, count, "parameters")
         if not np.isfinite(vector).all():
             raise common.NonFinite("parameters with NaN or infinity came; the old ones are kept.")
         start = 0
-        for index, (w, b) in enumerate(trained, self._first):
-            end = start + w.size
-            self._layers[index] = vector[start:end].reshape(w.shape), vector[end : end + b.size]
-            start = end + b.size
+        for layer in self._weighted:
+            for array in (layer.w, layer.b):
+                array[...] = vector[start : start + array.size].reshape(array.shape) + F(0)
+                start += array.size
 
     def predict_one(self, x: Any) -> Float32:
         """Outputs for one input: float32 [n_in] to float32 [n_out]."""
-        x = self._prepare(self._finite(as_vector(x, self.n_in, "x")))
+        values = self._finite(as_vector(x, self.n_in, "x"))
+        first, last = self._ends
         with np.errstate(all="ignore"):
-            return self._answer(x)
-
-    def _answer(self, x: Float32) -> Float32:
-        if self._int8 is not None:
-            last = self._int8[-1]
-            out = self._predict_int8(self._int8[0].quantise(x))
-            return np.asarray((out.astype(np.int32) - last.act_zero).astype(F) * last.act_scale, F)
-        return self._forward(x)[0][-1]
+            if first.dtype == "int8":
+                values = quantise(values, first.in_scale, first.in_zero)
+            y = self._run(values)
+            if y.dtype == np.int8:
+                return dequantise(y, last.out_scale, last.out_zero)
+        return np.asarray(y, F)
 
     def predict_many(self, x: Any) -> Float32:
         """Outputs for many inputs: float32 [n, n_in] to float32 [n, n_out]."""
@@ -109,33 +123,34 @@ class ReferenceLearner:
 
     def predict_int8(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """Outputs of an int8 model in its own numbers: int8 [n_in] to int8 [n_out]."""
-        if self._int8 is None:
+        first, last = self._ends
+        if first.dtype != "int8" or last.dtype != "int8" or last.kind == "dequantize":
             raise_for(common.ARGUMENT)
         values = np.ascontiguousarray(x, np.int8)
         if values.size != self.n_in:
             raise UsageError(f"x of shape {values.shape} came, ({self.n_in},) is needed.")
-        return self._predict_int8(values.reshape(self.n_in))
+        return np.asarray(self._run(values.reshape(self.n_in)), np.int8)
 
-    def loss_one(self, x: Any, target: Any) -> float:
+    def loss_one(self, x: Any, target: Any = None) -> float:
         """Loss of one sample, without learning from it."""
         x, t = self._checked(x, target)
         with np.errstate(all="ignore"):
-            outputs, logits = self._forward(self._prepare(x))
-            loss, _ = self._loss(outputs[-1], logits, t)
+            features = self._features(x, learns=False)
+            outputs = self._forward(features)
+            loss, _, _ = self._loss(outputs[-1], features if self._reconstruct else t)
         return float(self._finite(loss))
 
-    def learn_one(self, x: Any, target: Any, *, rate: float) -> float:
+    def learn_one(self, x: Any, target: Any = None, *, rate: float) -> float:
         """Take one SGD step on one sample; see `NativeLearner.learn_one`."""
         x, t = self._checked(x, target)
         step_rate = self._finite(F(rate))
-        if self._standardise:
-            self._observe(x)
-        x = self._prepare(x)
         with np.errstate(all="ignore"):
-            outputs, logits = self._forward(x)
-            loss, d = self._loss(outputs[-1], logits, t)
+            features = self._features(x, learns=True)
+            outputs = self._forward(features)
+            loss, y, d = self._loss(outputs[-1], features if self._reconstruct else t)
             self._finite(loss)
-            self._backward(x, outputs, d, step_rate)
+            outputs[-1] = y
+            self._backward(features, outputs, d, step_rate)
         return float(loss)
 
     def learn_many(self, x: Any, targets: Any, *, rate: float) -> Float32:
@@ -149,95 +164,127 @@ class ReferenceLearner:
         """Put a spare class into use; see `NativeLearner.add_class`."""
         if self._infer_only:
             raise_for(common.FROZEN)
-        weights, bias = self._layers[-1]
-        chosen = spare_class(bias) if index is None else index
+        head = self._weighted[-1]
+        chosen = spare_class(head.b) if index is None else index
         common.check_class(chosen, self.n_out)
         if self._spec.loss != "cross_entropy":
             raise_for(common.ARGUMENT)
-        add_class(weights, bias, chosen)
+        if add_class(_by_output(head.w), head.b, chosen) and self._smooths:
+            for array in self._velocity[-1]:
+                _by_output(array)[chosen] = 0
         return chosen
 
     def set_optimiser(self, momentum: float, decay: float, clip: float) -> None:
         """Change the options of the optimiser; see `NativeLearner.set_optimiser`."""
-        if common.check_optimiser(momentum, decay, clip):
+        if common.check_optimiser(momentum, decay, clip) and not self._smooths:
             raise UsageError("the learner was made without momentum, decay and clipping.")
+        self._momentum, self._decay, self._clip = F(momentum), F(decay), F(clip)
 
     def come_to_rest(self) -> None:
         """Forget what the last steps were moving with (momentum)."""
+        for arrays in self._velocity:
+            for array in arrays:
+                array[...] = 0
 
     def state(self) -> dict[str, Any]:
-        """What a restart needs: parameters and running statistics (mean, squares, count)."""
-        statistics = np.concatenate([self._mean, self._squares])
-        return {"parameters": self.parameters, "statistics": statistics, "count": self._count}
+        """What a restart needs: parameters; velocity and running statistics; samples seen."""
+        kept = [_turned(array) for arrays in self._velocity for array in arrays]
+        if self._statistics is not None:
+            kept += [self._statistics.mean.ravel(), self._statistics.m2.ravel()]
+        statistics = np.concatenate(kept) if kept else np.zeros(0, F)
+        count = self._statistics.count if self._statistics is not None else 0
+        return {"parameters": self.parameters, "statistics": statistics, "count": count}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take a state that `state` gave, of the same architecture and options."""
-        statistics = as_vector(state["statistics"], 2 * self._mean.size, "statistics")
+        needed = self.state()["statistics"].size
+        kept = as_vector(state["statistics"], needed, "statistics").copy()
         self.parameters = state["parameters"]
-        self._mean, self._squares = np.split(statistics.copy(), 2)
-        self._count = int(state["count"])
+        for arrays in self._velocity:
+            for array in arrays:
+                array[...] = _returned(kept[: array.size], array.shape)
+                kept = kept[array.size :]
+        if self._statistics is not None:
+            mean, m2 = np.split(kept, 2)
+            self._statistics.mean, self._statistics.m2 = mean.reshape(2, -1), m2.reshape(2, -1)
+            self._statistics.count = int(state["count"])
 
-    def _forward(self, x: Float32) -> tuple[list[Float32], Float32]:
-        outputs, z = [], x
-        for layer, (w, b) in zip(self._spec.layers, self._layers, strict=True):
-            z = b.copy()
-            for i in range(layer.n_in):
-                z += w[:, i] * x[i]
-            x = _activate(layer.activation, z)
+    def _run(self, x: Any) -> Any:
+        for layer in self._front:
+            x = _activated(layer, layer.forward(x))
+        if self._statistics is not None:
+            x = self._statistics.apply(x)
+        for tail_layer in self._tail:
+            x = _activated(tail_layer, tail_layer.forward(x))
+        return x
+
+    def _features(self, x: Any, *, learns: bool) -> Float32:
+        for layer in self._front:
+            x = _activated(layer, layer.forward(x))
+        if self._statistics is None:
+            return np.asarray(x, F)
+        if not (np.abs(x) <= STEADY_LIMIT).all():
+            raise_for(common.NONFINITE)
+        if learns:
+            self._statistics.observe(x)
+        return self._statistics.apply(x)
+
+    def _forward(self, x: Float32) -> list[Float32]:
+        """Outputs of the tail's layers; of a last softmax its logits."""
+        outputs = []
+        for layer in self._tail:
+            x = layer.forward(x)
+            if layer.part.activation != "softmax":
+                x = activate(layer.part.activation, x)
             outputs.append(x)
-        return outputs, z
+        return outputs
+
+    def _loss(self, z: Float32, target: Float32) -> tuple[Any, Float32, Float32]:
+        if self._spec.loss == "mse":
+            loss, d = squared_error(z, target)
+            return loss, z, d
+        return cross_entropy(z, int(target[0]))
 
     def _backward(self, x: Float32, outputs: list[Float32], d: Float32, rate: Any) -> None:
-        for index in reversed(range(self._first, len(self._layers))):
-            w, b = self._layers[index]
-            y, before = outputs[index], outputs[index - 1] if index else x
-            if self._spec.layers[index].activation == "relu":
-                d = np.where(y > 0, d, F(0))
-            elif self._spec.layers[index].activation == "tanh":
-                d = d * (F(1) - y * y)
-            dx = np.zeros(len(before), F)
-            for o in np.flatnonzero(d):
-                dx += w[o] * d[o]
-                step = rate * d[o]
-                w[o] -= step * before
-                b[o] -= step
+        before = [x, *outputs]
+        which = len(self._weighted)
+        for index in reversed(range(len(self._tail))):
+            layer = self._tail[index]
+            d = activate_back(layer.part.activation, outputs[index], d)
+            dx = layer.back(before[index], d) if index else d
+            if layer.w.size:
+                which -= 1
+                if self._smooths:
+                    self._smooth(layer, self._velocity[which], before[index], d, rate)
+                else:
+                    layer.update(layer.w, layer.b, before[index], d, rate)
             d = dx
 
-    def _loss(self, y: Float32, logits: Float32, target: Float32) -> tuple[Any, Float32]:
-        if self._spec.loss == "mse":
-            error, total = y - target, F(0)
-            for value in error * error:
-                total = total + value
-            return total / F(self.n_out), (F(2) / F(self.n_out)) * error
-        chosen, d = int(target[0]), y.copy()
-        d[chosen] -= F(1)
-        shifted = logits - logits.max()
-        return log(_total(exp(shifted))) - shifted[chosen], d
-
-    def _prepare(self, x: Float32) -> Float32:
-        if not self._standardise:
-            return x
-        centred = x - self._mean
-        if self._count < 2:
-            return centred
-        deviation = np.sqrt(self._squares / F(self._count))
-        return np.where(deviation > F(1e-6), centred / np.maximum(deviation, F(1e-6)), centred)
-
-    def _observe(self, x: Float32) -> None:
-        if self._count >= COUNT_LIMIT:
-            return
-        self._count += 1
-        before = x - self._mean
-        self._mean = self._mean + before / F(self._count)
-        self._squares = self._squares + before * (x - self._mean)
+    def _smooth(
+        self,
+        layer: FloatLayer,
+        velocity: tuple[Float32, Float32],
+        x: Float32,
+        d: Float32,
+        rate: Any,
+    ) -> None:
+        """Step with momentum, weight decay and clipping; see tl_momentum.c."""
+        norm = layer.norm(x, d) if self._clip > 0 else F(0)
+        if norm > self._clip:
+            d = (self._clip / norm) * d
+        for array in velocity:
+            array[...] = self._momentum * array + F(0)
+        layer.update(*velocity, x, d, F(-1))
+        layer.w -= rate * (velocity[0] + self._decay * layer.w)
+        layer.b -= rate * (velocity[1] + F(0))
 
     def _checked(self, x: Any, target: Any) -> tuple[Float32, Float32]:
         if self._infer_only:
             raise_for(common.FROZEN)
         x = self._finite(as_vector(x, self.n_in, "x"))
+        if self._reconstruct:
+            return x, x
         t = self._finite(as_vector(target, self.sizes.target, "target"))
-        if self._standardise and (np.abs(x) > STEADY_LIMIT).any():
-            raise_for(common.NONFINITE)
         if self._spec.loss == "cross_entropy" and t[0] not in range(self.n_out):
             raise_for(common.ARGUMENT)
         return x, t
@@ -247,26 +294,25 @@ class ReferenceLearner:
             raise_for(common.NONFINITE)
         return values
 
-    def _predict_int8(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
-        assert self._int8 is not None
-        for layer in self._int8:
-            x = layer.forward(x)
-        return x
+
+def _is_float(part: ChainLayer) -> bool:
+    return part.dtype == "float32" and part.kind != "quantize"
 
 
-def _total(values: Float32) -> Any:
-    total = F(0)
-    for value in values:
-        total = total + value
-    return total
+def _activated(layer: FloatLayer | Int8Layer, y: Any) -> Any:
+    return activate(layer.part.activation, y) if isinstance(layer, FloatLayer) else y
 
 
-def _activate(activation: str, z: Float32) -> Float32:
-    if activation == "relu":
-        return np.where(z > 0, z, F(0))
-    if activation == "tanh":
-        return tanh(z)
-    if activation == "softmax":
-        powers = exp(z - z.max())
-        return np.asarray(powers / _total(powers), F)
-    return z
+def _by_output(array: Float32) -> Float32:
+    """A view with the output channels first; those of a depthwise convolution are last."""
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
+
+
+def _turned(array: Float32) -> Float32:
+    """As the C library's arena holds it: inputs first, then output channels."""
+    return array.reshape(array.shape[0], -1).T.ravel() if array.ndim in (2, 4) else array.ravel()
+
+
+def _returned(flat: Float32, shape: tuple[int, ...]) -> Float32:
+    turned = len(shape) in (2, 4)
+    return flat.reshape(-1, shape[0]).T.reshape(shape) if turned else flat.reshape(shape)

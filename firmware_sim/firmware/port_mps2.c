@@ -1,23 +1,21 @@
-/* The port for Arm's MPS2 boards, as QEMU and our Unicorn machine model them: CMSDK UARTs, and
+/* The port for Arm's MPS2 and MPS3 boards, as QEMU and our Unicorn machine model them: CMSDK UARTs, and
  * flash that is written like memory. */
 #include "port.h"
 
 #include "boards/startup.h"
 
-#define UART_BASE 0x40004000u
 #define UART_STRIDE 0x1000u
 #define STATE_TX_FULL 1u
 #define STATE_RX_FULL 2u
 #define CTRL_TX_RX_RXINT 0x0bu
-#define RX_INTERRUPTS 0x5u /* NVIC lines 0 and 2: receivers of UART0 and UART1 */
-#define NVIC_ENABLE (*(volatile uint32_t *)0xe000e100u)
-#define NVIC_UNPEND (*(volatile uint32_t *)0xe000e280u)
+#define NVIC_ENABLE (*(volatile uint32_t *)(0xe000e100u + 4u * BOARD_NVIC_WORD))
+#define NVIC_UNPEND (*(volatile uint32_t *)(0xe000e280u + 4u * BOARD_NVIC_WORD))
 
 typedef struct uart {
     volatile uint32_t data, state, ctrl, interrupt, divider;
 } uart;
 
-static uart *const LINES[2] = {(uart *)UART_BASE, (uart *)(UART_BASE + UART_STRIDE)};
+static uart *const LINES[2] = {(uart *)BOARD_UART_BASE, (uart *)(BOARD_UART_BASE + UART_STRIDE)};
 
 const board_info *port_info(void)
 {
@@ -47,7 +45,7 @@ void port_init(void)
         LINES[i]->ctrl = CTRL_TX_RX_RXINT;
         (void)LINES[i]->data; /* drops what is stale, and makes QEMU offer what is waiting */
     }
-    NVIC_ENABLE = RX_INTERRUPTS;
+    NVIC_ENABLE = BOARD_RX_INTERRUPTS;
 }
 
 bool port_get(port_line line, uint8_t *byte)
@@ -77,7 +75,7 @@ void port_idle(port_line line)
 {
     LINES[0]->interrupt = 2;
     LINES[1]->interrupt = 2;
-    NVIC_UNPEND = RX_INTERRUPTS;
+    NVIC_UNPEND = BOARD_RX_INTERRUPTS;
     if ((LINES[line]->state & STATE_RX_FULL) == 0) {
         __asm__ volatile("wfi" ::: "memory");
     }

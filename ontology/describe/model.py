@@ -11,6 +11,7 @@ from ontology.terms import Iri, Literal, Triple, literal
 
 if TYPE_CHECKING:
     from edge.artifact import Artifact
+    from edge.layers import Layer
 
 LEARNER = "tinylearn"
 """Name of the runtime on the devices."""
@@ -20,11 +21,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """One dense layer: widths in elements, and its activation."""
+    """One layer: widths in elements, its activation, and its kind as the schema names it."""
 
     inputs: int
     outputs: int
     activation: str
+    kind: str = "FullyConnected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class ModelFacts:
         size: bytes of the file, which is also the flash it takes.
         data_type: `float32` or `int8`, of input and output.
         operators: names of the operators used.
-        layers: dense layers in order.
+        layers: layers in order.
         parameters: numbers that its operators multiply and add.
         macs: multiply-accumulates of one forward pass.
         inference_bytes: RAM to predict.
@@ -87,11 +89,23 @@ def _learner_facts(artifact: "Artifact") -> dict[str, Any]:
     except TinyfleetError:
         return {}
     return {
-        "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation) for x in layers),
+        "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation, _kind_of(x)) for x in layers),
         "inference_bytes": needs.ram_infer,
         "training_bytes": needs.ram_train or None,
         "runtimes": (LEARNER,),
     }
+
+
+def _kind_of(layer: "Layer") -> str:
+    from edge.layers import ActivateSpec, ConvSpec, PadSpec, PoolSpec
+
+    if isinstance(layer, ConvSpec):
+        return "DepthwiseConv2D" if layer.depthwise else "Conv2D"
+    if isinstance(layer, PoolSpec):
+        return {"max": "MaxPool2D", "average": "AveragePool2D", "mean": "Mean"}[layer.kind]
+    if isinstance(layer, ActivateSpec):
+        return layer.activation.capitalize()
+    return "Pad" if isinstance(layer, PadSpec) else "FullyConnected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +171,7 @@ def _layers(model: Iri, layers: tuple[LayerFacts, ...]) -> Iterator[Triple]:
         yield Triple(model, Iri(TF + "layer"), node)
         yield Triple(node, TYPE, Iri(NNET + "Layer"))
         yield Triple(node, Iri(NNET + "hasIndex"), literal(index))
-        yield Triple(node, Iri(NNET + "hasType"), Iri(NNET + "FullyConnected"))
+        yield Triple(node, Iri(NNET + "hasType"), Iri(NNET + layer.kind))
         yield Triple(node, Iri(TF + "inputWidth"), literal(layer.inputs))
         yield Triple(node, Iri(TF + "outputWidth"), literal(layer.outputs))
         yield Triple(node, Iri(TF + "activation"), literal(layer.activation))

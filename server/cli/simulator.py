@@ -26,7 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Backend = Annotated[str, typer.Option(help="Emulator: unicorn or qemu.")]
+Backend = Annotated[
+    str, typer.Option(help="Emulator: unicorn, qemu, or auto: the first one that has the core.")
+]
 
 
 @app.command()
@@ -38,15 +40,25 @@ def boards(as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from firmware_sim.boards import BOARDS
+    from firmware_sim.cores import find_core
 
+    emulators = {
+        b.name: ["unicorn", "qemu"] if find_core(b.core)[1].unicorn else ["qemu"]
+        for b in BOARDS.values()
+    }
     if as_json:
-        print_json([asdict(board) for board in BOARDS.values()])
+        print_json([{**asdict(b), "emulators": emulators[b.name]} for b in BOARDS.values()])
         return
     rows = [
-        [b.name, b.core, b.flash // 1024, b.ram // 1024, b.clock_hz // 10**6, b.fpu, b.title]
+        [
+            *(b.name, b.core, b.flash // 1024, b.ram // 1024, b.clock_hz // 10**6, b.fpu),
+            "both" if len(emulators[b.name]) == 2 else "QEMU only",
+            b.title,
+        ]
         for b in BOARDS.values()
     ]
-    print_table(["board", "core", "flash kB", "RAM kB", "MHz", "FPU", "name"], rows)
+    columns = ["board", "core", "flash kB", "RAM kB", "MHz", "FPU", "emulators", "name"]
+    print_table(columns, rows)
 
 
 @app.command()
@@ -56,7 +68,7 @@ def run(
     prefix: Annotated[str, typer.Option(help="Start of the device names.")] = "mcu",
     first_client: Annotated[int, typer.Option(help="Client whose data the first one owns.")] = 0,
     split: Annotated[str, typer.Option(help="train or test clients of the task.")] = "train",
-    backend: Backend = "unicorn",
+    backend: Backend = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the sensors.")] = 0,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
@@ -87,7 +99,7 @@ def run(
 def deploy(
     model: Annotated[Path, typer.Argument(help="A .tflite file.")],
     board: Annotated[str, typer.Option(help="Board to deploy to (see: sim boards).")] = "nano33ble",
-    backend: Backend = "unicorn",
+    backend: Backend = "auto",
     samples: Annotated[
         int, typer.Option(min=1, help="Random inputs to compare with the host.")
     ] = 20,
@@ -99,13 +111,7 @@ def deploy(
     """
     from server.deploy_check import check_on_board
 
-    try:
-        data = model.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {model}: {error.strerror}.", hint="the path of a .tflite file"
-        ) from error
-    report = check_on_board(data, board=board, backend=backend, samples=samples)
+    report = check_on_board(_read(model), board=board, backend=backend, samples=samples)
     if as_json:
         print_json(report)
     else:
@@ -116,7 +122,7 @@ def deploy(
 @app.command()
 def build(
     core: Annotated[
-        list[str] | None, typer.Option(help="m0, m3, m4f or m7; repeat. All by default.")
+        list[str] | None, typer.Option(help="Such as m4f or m33; repeat. All by default.")
     ] = None,
     toolchain: Annotated[str, typer.Option(help="zig or gcc.")] = "zig",
     out: Annotated[
@@ -148,3 +154,60 @@ def build(
     for path in built:
         typer.echo(f"{path}  {path.stat().st_size} bytes")
     return int(ExitCode.OK)
+
+
+@app.command()
+def bench(
+    core: Annotated[
+        list[str] | None, typer.Option(help="Such as m4f or m3; repeat. All by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure the shipped firmware: instructions, RAM and flash, beside their targets.
+
+    Example: tinyfleet sim bench --core m4f
+    """
+    from server.bench import BENCH_BOARDS, figures
+    from server.figures import show
+
+    met = show(figures(core or tuple(BENCH_BOARDS)), typer.echo, as_json=as_json)
+    return int(ExitCode.OK if met else ExitCode.FAILED)
+
+
+@app.command()
+def trace(
+    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    board: Annotated[str, typer.Option(help="Board to run on (see: sim boards).")] = "nano33ble",
+    samples: Annotated[int, typer.Option(min=1, help="Steps or predictions.")] = 20,
+    predict: Annotated[bool, typer.Option("--predict", help="Predict instead of learn.")] = False,
+    arithmetic: Annotated[str, typer.Option(help="mul_add or fma.")] = "mul_add",
+    as_json: AsJson = False,
+) -> None:
+    """Count the instructions of a training step (or prediction), function by function.
+
+    Example: tinyfleet sim trace model.tflite --board nano33ble
+    """
+    from server.trace_report import trace_model
+
+    report = trace_model(
+        _read(model), board=board, samples=samples, predict=predict, arithmetic=arithmetic
+    )
+    if as_json:
+        print_json(report.as_dict())
+        return
+    rows = [
+        [f["function"], f["calls"], f["instructions"], f"{f['share']:.1%}"]
+        for f in report.as_dict()["functions"]
+    ]
+    print_table(["function", "calls", "instructions", "share"], rows)
+    for line in report.summary():
+        typer.echo(line)
+
+
+def _read(model: Path) -> bytes:
+    try:
+        return model.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {model}: {error.strerror}.", hint="the path of a .tflite file"
+        ) from error

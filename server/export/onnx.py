@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
+from server.export.onnx_graph import OnnxGraph
 
 __all__ = ["IR_VERSION", "OPSET", "write", "write_int8"]
 
 # Named, because the newest versions are more than older runtimes read.
 IR_VERSION, OPSET = 8, 17
-_OPERATOR = {"relu": "Relu", "tanh": "Tanh", "softmax": "Softmax"}
+_QUANTISED = ["Gemm", "Conv", "Relu", "Clip", "Tanh", "Sigmoid", "MaxPool", "AveragePool"]
+_QUANTISED += ["GlobalAveragePool", "Pad", "Reshape", "Transpose"]
 
 
 def write(spec: ModelSpec, parameters: NDArray[np.float32], *, name: str) -> bytes:
@@ -75,7 +77,7 @@ def write_int8(
             out,
             _reader(calibration_x),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Gemm", "Relu", "Tanh"],
+            op_types_to_quantize=_QUANTISED,
             per_channel=per_channel,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
@@ -88,31 +90,18 @@ def write_int8(
 
 def _model(spec: ModelSpec, parameters: NDArray[np.float32], name: str) -> Any:
     import onnx
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
-    nodes, constants, current = [], [], "x"
-    for i, (layer, (weights, bias)) in enumerate(
-        zip(spec.layers, spec.split(parameters), strict=True)
-    ):
-        last = i == len(spec.layers) - 1
-        names = [f"dense{i}/weights", f"dense{i}/bias"]
-        constants += [
-            numpy_helper.from_array(np.ascontiguousarray(a), n)
-            for a, n in zip((weights, bias), names, strict=True)
-        ]
-        operator = _OPERATOR.get(layer.activation)
-        out = "y" if last and operator is None else f"dense{i}"
-        nodes.append(helper.make_node("Gemm", [current, *names], [out], name=out, transB=1))
-        current = out
-        if operator is not None:
-            out = "y" if last else f"{layer.activation}{i}"
-            nodes.append(helper.make_node(operator, [current], [out], name=f"{operator}{i}"))
-            current = out
+    made = OnnxGraph()
+    parts = iter(spec.split(parameters))
+    for index, layer in enumerate(spec.layers):
+        made.layer(index, layer, next(parts) if layer.weight_shape else None)
+    made.finish(len(spec.layers))
     ends = [
         helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["batch", width])
         for end, width in (("x", spec.n_in), ("y", spec.n_out))
     ]
-    graph = helper.make_graph(nodes, name, ends[:1], ends[1:], constants)
+    graph = helper.make_graph(made.nodes, name, ends[:1], ends[1:], made.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, producer_name="tinyfleet")
     model.ir_version = IR_VERSION

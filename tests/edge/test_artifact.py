@@ -12,11 +12,16 @@ from edge.artifact import Artifact, ArtifactError, TruncatedArtifact, Unsupporte
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export import tflite
+from server.export.flatfile import FlatFile, Tensor
+from server.export.operators import dense
+from tests.edge.convnets import convnets, everything, inputs
 from tests.edge.zoo import model, parameters, samples, specs
 
 SPEC = ModelSpec.mlp([6, 5, 3], hidden="tanh", output="softmax")
 FILE = model(SPEC)
 INT8 = tflite.write_int8(SPEC, parameters(SPEC), samples(SPEC, 50)[0], name="zoo")
+CONV = everything()
+HYBRID = tflite.write_hybrid(CONV, parameters(CONV), inputs(CONV), float_layers=2, name="zoo")
 ROOT = Path(os.environ.get("TINYFLEET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 FOREIGN = sorted((ROOT / "tinyml_catalogue" / "models").glob("*.tflite"))
 
@@ -28,6 +33,39 @@ def test_what_was_written_is_read(spec: ModelSpec) -> None:
     assert artifact.dtype == "float32"
     assert artifact.macs == spec.macs
     assert artifact.parameters().tobytes() == parameters(spec).tobytes()
+
+
+@given(convnets())
+def test_a_convnet_that_was_written_is_read(spec: ModelSpec) -> None:
+    artifact = Artifact(model(spec))
+    assert (artifact.spec, artifact.tail_spec, artifact.macs) == (spec, spec, spec.macs)
+    assert artifact.parameters().tobytes() == parameters(spec).tobytes()
+    assert artifact.with_parameters(parameters(spec, 7)).data == model(spec, 7)
+
+
+def test_a_hybrid_file_knows_what_can_be_trained() -> None:
+    artifact = Artifact(HYBRID)
+    assert (artifact.dtype, artifact.spec) == ("float32", CONV)
+    assert artifact.tail_spec.layers == CONV.layers[-2:]
+    assert artifact.frozen_layers == len(CONV.layers) - 2
+    assert [part.kind for part in artifact.backbone][:2] == ["quantize", "pad"]
+    assert artifact.backbone[-1].kind == "dequantize"
+    with pytest.raises(UsageError, match="is needed"):
+        artifact.with_parameters(parameters(CONV))
+
+
+def test_layers_that_share_their_weights_are_not_given_others() -> None:
+    file = FlatFile("shared")
+    x, middle, y = (file.add(Tensor(name, (1, 2), "float32")) for name in "xmy")
+    w = file.add(Tensor("w", (2, 2), "float32", np.ones((2, 2), np.float32)))
+    b = file.add(Tensor("b", (2,), "float32", np.ones(2, np.float32)))
+    file.inputs, file.outputs = (x,), (y,)
+    for source, out in ((x, middle), (middle, y)):
+        file.operators.append(dense((source, w, b), out, "relu", int8=False))
+    artifact = Artifact(file.to_bytes())
+    assert artifact.with_parameters(artifact.parameters()).data == artifact.data
+    with pytest.raises(UnsupportedOperator, match="share their weights"):
+        artifact.with_parameters(np.arange(12, dtype=np.float32))
 
 
 def test_other_parameters_change_the_buffers_and_nothing_else() -> None:
@@ -83,7 +121,7 @@ def test_any_bytes_are_an_artefact_or_an_error(tail: bytes) -> None:
 
 
 @given(
-    st.sampled_from([FILE, INT8]),
+    st.sampled_from([FILE, INT8, HYBRID]),
     st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_a_mutated_file_is_an_artefact_or_an_error(
@@ -95,7 +133,7 @@ def test_a_mutated_file_is_an_artefact_or_an_error(
     exercise(bytes(data))
 
 
-@given(st.sampled_from([FILE, INT8]), st.integers(0, 1 << 16))
+@given(st.sampled_from([FILE, INT8, HYBRID]), st.integers(0, 1 << 16))
 def test_any_beginning_of_a_file_is_an_artefact_or_an_error(file: bytes, size: int) -> None:
     exercise(file[: size % len(file)])
 

@@ -1,6 +1,9 @@
 """The chain of a file, against what the C reader finds in it."""
 
+import os
 from math import prod
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge import steps
-from edge.artifact import Artifact, ArtifactError
-from edge.chain import ChainLayer
+from edge.artifact import Artifact, ArtifactError, UnsupportedOperator
+from edge.chain_layer import ChainLayer, Kind
 from edge.learner import native
 from edge.spec import ModelSpec
 from server.export import tflite
@@ -17,19 +20,10 @@ from tests.edge.c_chain import c_layers
 from tests.edge.convnets import convnets, everything, inputs
 from tests.edge.zoo import parameters
 
-KINDS = [
-    "dense",
-    "conv",
-    "depthwise",
-    "max_pool",
-    "average_pool",
-    "mean",
-    "pad",
-    "activate",
-    "quantize",
-    "dequantize",
-]
+KINDS = get_args(Kind)
 ACTIVATIONS = ["linear", "relu", "tanh", "softmax", "relu6", "logistic"]
+ROOT = Path(os.environ.get("TINYFLEET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+FOREIGN = sorted((ROOT / "tinyml_catalogue" / "models").glob("*.tflite"))
 EVERYTHING = everything()
 P, X = parameters(EVERYTHING), inputs(EVERYTHING, 20)
 FILES = [
@@ -124,3 +118,21 @@ def test_weights_are_in_the_order_of_the_file() -> None:
     [(w0, _), (w1, _)] = spec.split(p)
     assert conv.weights.tobytes() == w0.tobytes()
     assert depthwise.weights.tobytes() == w1.tobytes()
+
+
+@pytest.mark.skipif(not FOREIGN, reason="the published models are not here")
+def test_published_files_are_the_same_chains_or_refused_by_both() -> None:
+    refused = {}
+    for path in FOREIGN:
+        data = path.read_bytes()
+        table = c_layers(data)
+        try:
+            parts = Artifact(data).chain
+        except UnsupportedOperator as error:
+            refused[path.stem] = error.message
+            assert table is None, path.name
+            continue
+        assert table is not None, path.name
+        assert [ours(part) for part in parts] == [facts(one) for one in table], path.name
+    # A branch, a resize, and uint8.
+    assert set(refused) == {"ARM_MicroNet_VWW_3", "Snoring_Guardian", "Person_Detection"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ArtifactError, TinyfleetError
 from edge.learner import NativeLearner
-from edge.learner.native import CLearner, CModel, CSizes, library
+from edge.learner.native import CLayer, CLearner, CModel, CSizes, library
 from edge.spec import ModelSpec
 from server.export import tflite
 from tests.edge.zoo import model, parameters, samples
@@ -45,7 +45,8 @@ def test_an_arena_that_is_too_small_is_refused(flags: int) -> None:
     assert lib is not None
     words = np.frombuffer(FILE.ljust(-(-len(FILE) // 4) * 4, b"\0"), np.uint32).copy()
     found, sizes, learner = CModel(), CSizes(), CLearner()
-    assert lib.tl_model_open(found, words.ctypes.data, len(FILE)) == 0
+    layers = (CLayer * 4)()
+    assert lib.tl_model_open(found, words.ctypes.data, len(FILE), layers, 4) == 0
     assert lib.tl_model_sizes(found, 0, flags, sizes) == 0
     needed = sizes.arena_infer if flags & 2 else sizes.arena_train
     arena = np.zeros(needed // 4 + 1, np.float32)

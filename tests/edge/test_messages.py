@@ -50,7 +50,7 @@ plans = st.builds(
 results = st.dictionaries(
     texts, numbers | st.integers(-(2**62), 2**62) | texts | st.binary(max_size=9) | st.booleans()
 )
-kinds = st.sampled_from(["deploy", "predict", "evaluate", "rollback"])
+kinds = st.sampled_from(["deploy", "predict", "evaluate", "rollback", "watch"])
 messages = st.one_of(
     st.builds(Offer, names, counts, digests, st.lists(names).map(tuple), plans, numbers, texts),
     st.builds(
@@ -69,7 +69,12 @@ messages = st.one_of(
         meters=st.dictionaries(texts, numbers),
     ),
     st.builds(Decline, names, names, counts, digests, texts, texts, counts, counts),
-    st.builds(Command, kinds, texts, st.none() | digests, st.none() | matrices, st.none() | counts),
+    st.builds(
+        Command,
+        *(kinds, texts, st.none() | digests, st.none() | matrices, st.none() | counts),
+        plan=st.none() | plans,
+        watching=st.none() | st.dictionaries(texts, numbers),
+    ),
     st.builds(Ack, names, texts, kinds, st.booleans(), texts, results, st.none() | matrices),
     st.builds(State, names, st.sampled_from(["online", "offline"]), st.none() | digests, numbers),
 )
@@ -249,6 +254,16 @@ def test_a_plan_of_before_the_steps_decodes_and_is_still_sent() -> None:
     more = replace(plan, momentum=0.9, schedule="linear")
     assert more.to_map() == OLD_PLAN | {"momentum": 0.9, "schedule": "linear"}
     assert Plan.from_map(more.to_map()) == more
+
+
+def test_a_command_of_before_the_watching_is_still_sent() -> None:
+    old = {"v", "message", "kind", "id", "base", "x", "samples"}
+    assert cbor2.loads(Command("rollback", "c").encode()).keys() == old
+    found = cbor2.loads(Command("watch", "c", samples=4, plan=Plan("s", 0.1, 4)).encode())
+    assert found.keys() == old | {"plan"}
+    assert found["plan"]["rate"] == 0.1
+    with pytest.raises(MessageError, match=r"Command.plan: Plan: fields missing"):
+        Command.decode(cbor2.dumps(found | {"plan": {}}))
 
 
 @pytest.mark.parametrize(

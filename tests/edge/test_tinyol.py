@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge.answers import ack_of
 from edge.errors import TinyfleetError, UsageError
 from edge.host import HostWorker
 from edge.learner import LearnerError, NativeLearner, ReferenceLearner
 from edge.learner.classes import SPARE_BIAS
 from edge.learner.monitor import DriftMonitor
 from edge.learner.native import library
-from edge.messages import Plan
+from edge.messages import Ack, Command, Plan
 from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
 from edge.stepping import Watching
+from edge.steps import conv, dense, mean
 from server.export import tflite
 from server.export.spare import with_spare_classes
 
@@ -57,14 +59,16 @@ def test_a_spare_class_is_as_good_as_not_there(kind: Any) -> None:
 
 
 @needs_c
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans())
-def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool) -> None:
-    native, twin = (k(spared(3), train_layers=int(last_only)) for k in LEARNERS)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.booleans(), st.booleans())
+def test_twin_and_c_add_the_same_bits(order: list[int], last_only: bool, moving: bool) -> None:
+    options = {"train_layers": int(last_only), "momentum": 0.9 * moving}
+    native, twin = (k(spared(3), **options) for k in LEARNERS)
     for at, index in enumerate(order):
         assert native.add_class(index) == twin.add_class(index) == index
         native.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         twin.learn_one(inputs(1, seed=at)[0], index, rate=0.1)
         assert native.parameters.tobytes() == twin.parameters.tobytes()
+        assert native.state()["statistics"].tobytes() == twin.state()["statistics"].tobytes()
 
 
 @every_learner
@@ -94,6 +98,23 @@ def test_what_cannot_be_added_is_refused(kind: Any) -> None:
         kind(regression).add_class(0)
     with pytest.raises(LearnerError):
         kind(spared(1), infer_only=True).add_class(4)
+
+
+@every_learner
+def test_training_comes_to_rest(kind: Any) -> None:
+    learner, fresh = (kind(spared(0), momentum=0.9) for _ in range(2))
+    x, y = inputs(6), np.arange(6) % 4
+    learner.learn_many(x, y, rate=0.1)
+    fresh.parameters = learner.parameters
+    learner.come_to_rest()
+    learner.learn_many(x, y, rate=0.1)
+    fresh.learn_many(x, y, rate=0.1)
+    assert learner.parameters.tobytes() == fresh.parameters.tobytes()
+    learner.set_optimiser(0.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="momentum 1"):
+        learner.set_optimiser(1.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match="made without"):
+        kind(spared(0)).set_optimiser(0.5, 0.0, 0.0)
 
 
 def test_spare_classes_need_a_softmax_head() -> None:
@@ -132,6 +153,35 @@ def test_watching_without_a_model_or_a_label() -> None:
     found = worker.watch(4, Plan("s", 0.1, 1))
     assert (found.samples, found.unlabelled, found.learnt, found.drifts) == (4, 4, 0, 0)
     assert np.isnan(found.loss_mean)
+
+
+def test_a_device_is_told_to_watch() -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=300) * 0.1
+    y[150:] += 5
+    worker = HostWorker(Replay(np.zeros((300, 6)), y))
+    spec = ModelSpec.mlp([6, 1])
+    worker.deploy(tflite.write(spec, np.zeros(7, np.float32), name="zero"))
+
+    def told(**options: Any) -> Ack:
+        command = Command("watch", "w", samples=300, **options)
+        sent = Command.decode(command.encode())
+        return Ack.decode(ack_of("d", worker, sent, lambda digest: b"").encode())
+
+    found = told(plan=Plan("s", 0.1, 1), watching={"warm_up": 40, "most": 60.0})
+    assert found.ok
+    assert (found.result["drifts"], found.result["samples"]) == (1, 300)
+    assert 0 < float(found.result["learnt"]) <= 60
+    for options, reason in (
+        ({}, "needs a plan"),
+        ({"plan": Plan("s", 0.1, 1, clip=-1.0)}, "clip is -1"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"patience": 3}}, "no option 'patience'"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"most": 0}}, "most is 0"),
+        ({"plan": Plan("s", 0.1, 1), "watching": {"most": float("nan")}}, "NaN"),
+    ):
+        refused = told(**options)
+        assert not refused.ok
+        assert reason in refused.reason
 
 
 def test_a_drift_that_stays_becomes_normal_after_the_most_steps() -> None:
@@ -209,3 +259,18 @@ def test_an_anomaly_score_is_the_mean_squared_error_of_the_reconstruction() -> N
     for row in x:
         expected = np.mean((learner.predict_one(row).astype(np.float64) - row) ** 2)
         assert learner.loss_one(row, []) == pytest.approx(expected, rel=1e-5)
+
+
+@needs_c
+def test_a_convolutional_model_gets_a_class(tmp_path: Path) -> None:
+    spec = ModelSpec.convnet((6, 6, 1), [conv(3, 3), mean(), dense(4, "softmax")])
+    file = tflite.write(*with_spare_classes(spec, spec.initial(2), 1), name="conv")
+    x = inputs(8, 36)
+    for train_layers in (0, 1):
+        native, twin = (kind(file, train_layers=train_layers, decay=0.01) for kind in LEARNERS)
+        for learner in (native, twin):
+            assert learner.predict_many(x)[:, 4].max() < 1e-10
+            assert learner.add_class() == 4
+            learner.learn_many(x, np.arange(8) % 5, rate=0.1)
+        assert native.predict_many(x)[:, 4].min() > 0.01
+        assert native.parameters.tobytes() == twin.parameters.tobytes()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge.board_protocol import BoardClient, BoardError, Key, Op, Status, Target
+from edge.budget import LAYER_BYTES
 from edge.errors import UsageError
 from edge.learner import ReferenceLearner
 from edge.spec import ModelSpec
@@ -22,7 +23,7 @@ def test_a_training_plan_that_does_not_fit_is_refused_with_both_figures(job_of: 
         client = BoardClient(board.port)
         info = client.upload_artifact(job.artefact)
         assert not info.can_train
-        sample = 4 * (64 + 1 + 10)
+        sample = 2 * LAYER_BYTES + 4 * (64 + 1 + 10)
         with pytest.raises(BoardError) as caught:
             client.train(4, rate=0.1)
         assert caught.value.status == Status.ARENA
@@ -135,6 +136,8 @@ def test_board_names() -> None:
         "cortex-m3",
         "cortex-m4f",
         "cortex-m7",
+        "cortex-m33",
+        "cortex-m55",
     }
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import server.evaluate
+from edge.errors import UsageError
+from edge.learner import library
 from server.evaluate import Adaptation, adapted, estimate, evaluate, from_scratch
 from server.journal import Journal
 from server.rounds import Coordinator, Settings
@@ -19,6 +21,7 @@ RUNS = {
     "tinyreptile": (2000, {"samples": 32, "rate": 0.003}),
     "fedavg": (40, {"cohort_size": 4, "rate": 0.001}),
 }
+STEPS = {"momentum": 0.5, "decay": 0.01, "clip": 1.0, "rate_schedule": "linear"}
 
 
 @pytest.mark.parametrize("name", ["reptile", "tinyreptile"])
@@ -70,9 +73,12 @@ class Recorded:
         self.at = 0
 
 
+@pytest.mark.parametrize("steps", [{}, STEPS], ids=["plain", "all options"])
 @pytest.mark.parametrize("name", sorted(RUNS))
-def test_a_simulated_round_has_the_bits_of_a_coordinated_one(name):
-    strategy, base = get_strategy(name, **RUNS[name][1]), new_model(SINE)
+def test_a_simulated_round_has_the_bits_of_a_coordinated_one(name, steps):
+    if steps and library() is None:
+        pytest.skip("no C compiler")
+    strategy, base = get_strategy(name, **RUNS[name][1], **steps), new_model(SINE)
     size = strategy.cohort_size
     drawn = np.random.default_rng([0, 1]).integers(2**31, size=(size, 2))
     samples, devices = strategy.plan(1, 1).samples, []
@@ -86,6 +92,12 @@ def test_a_simulated_round_has_the_bits_of_a_coordinated_one(name):
         run="r", base=base, cohort=names,
     ).run()  # fmt: skip
     assert coordinated.artifact.data == simulate(SINE, strategy, 1).artifact.data
+
+
+def test_options_that_no_device_follows_are_refused_before_a_run():
+    for options in ({"momentum": 1.0}, {"clip": -1.0}, {"rate_schedule": "cosine"}):
+        with pytest.raises(UsageError):
+            get_strategy("reptile", **options)
 
 
 def test_only_the_last_layer_moves_where_the_strategy_says_so():

@@ -1,21 +1,5 @@
 #include "tl_internal.h"
 
-static void softmax(float *z, uint32_t n)
-{
-    float largest = z[0];
-    for (uint32_t i = 1; i < n; i++) {
-        largest = z[i] > largest ? z[i] : largest;
-    }
-    float sum = 0.0f;
-    for (uint32_t i = 0; i < n; i++) {
-        z[i] = tl_exp(z[i] - largest);
-        sum += z[i];
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        z[i] /= sum;
-    }
-}
-
 /* Zeros for what is negative, by its bits: a comparison of floats is a call where there is no FPU. */
 static void relu(float *z, uint32_t n)
 {
@@ -39,32 +23,40 @@ static void relu_back(const float *y, float *d, uint32_t n)
     }
 }
 
+#if !TL_DENSE_ONLY
+
+static void softmax(float *z, uint32_t n)
+{
+    float largest = z[0];
+    for (uint32_t i = 1; i < n; i++) {
+        largest = z[i] > largest ? z[i] : largest;
+    }
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        z[i] = tl_exp(z[i] - largest);
+        sum += z[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        z[i] /= sum;
+    }
+}
+
 static float smooth(uint8_t activation, float z)
 {
     return activation == TL_TANH ? tl_tanh(z) : 1.0f / (1.0f + tl_exp(-z));
 }
 
-void tl_activate(uint8_t activation, float *z, uint32_t n)
+static void activate_otherwise(uint8_t activation, float *z, uint32_t n)
 {
-    switch (activation) {
-    case TL_LINEAR:
-        return;
-    case TL_SOFTMAX:
+    if (activation == TL_SOFTMAX) {
         softmax(z, n);
         return;
-    case TL_RELU:
+    }
+    if (activation == TL_RELU6) {
         relu(z, n);
-        return;
-    case TL_RELU6:
-        relu(z, n);
-        for (uint32_t i = 0; i < n; i++) {
-            z[i] = z[i] < 6.0f ? z[i] : 6.0f;
-        }
-        return;
-    default:
-        for (uint32_t i = 0; i < n; i++) {
-            z[i] = smooth(activation, z[i]);
-        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        z[i] = activation != TL_RELU6 ? smooth(activation, z[i]) : z[i] < 6.0f ? z[i] : 6.0f;
     }
 }
 
@@ -82,16 +74,35 @@ static float slope(uint8_t activation, float y)
     }
 }
 
-void tl_activate_back(uint8_t activation, const float *y, float *d, uint32_t n)
+static void otherwise_back(uint8_t activation, const float *y, float *d, uint32_t n)
 {
-    if (activation == TL_LINEAR) {
-        return;
-    }
-    if (activation == TL_RELU) {
-        relu_back(y, d, n);
-        return;
-    }
     for (uint32_t i = 0; i < n; i++) {
         d[i] = d[i] * slope(activation, y[i]);
     }
+}
+
+#endif
+
+void tl_activate(uint8_t activation, float *z, uint32_t n)
+{
+    if (activation == TL_RELU) {
+        relu(z, n);
+    }
+#if !TL_DENSE_ONLY
+    if (activation != TL_RELU && activation != TL_LINEAR) {
+        activate_otherwise(activation, z, n);
+    }
+#endif
+}
+
+void tl_activate_back(uint8_t activation, const float *y, float *d, uint32_t n)
+{
+    if (activation == TL_RELU) {
+        relu_back(y, d, n);
+    }
+#if !TL_DENSE_ONLY
+    if (activation != TL_RELU && activation != TL_LINEAR) {
+        otherwise_back(activation, y, d, n);
+    }
+#endif
 }

@@ -152,7 +152,8 @@ static void prepare_int8(tl_learner *l)
 static tl_status check_init(const tl_model *m, uint16_t flags, const layout *l)
 {
     bool reconstructs = (flags & TL_RECONSTRUCT) != 0;
-    if ((flags & TL_FMA) != 0 && !tl_has_fma()) {
+    bool left_out = TL_DENSE_ONLY && (flags & (uint16_t)~(TL_FMA | TL_INFER_ONLY)) != 0;
+    if (left_out || ((flags & TL_FMA) != 0 && !tl_has_fma())) {
         return TL_E_ARGUMENT;
     }
     if ((flags & (TL_INFER_ONLY | TL_STANDARDISE)) != TL_INFER_ONLY && m->n_trainable == 0) {
@@ -206,6 +207,8 @@ tl_status tl_learner_init(tl_learner *l, const tl_model *m, uint16_t train_layer
     if (trains) {
         copy_parameters(l);
     }
-    prepare_int8(l);
+    if (!TL_DENSE_ONLY) {
+        prepare_int8(l);
+    }
     return TL_OK;
 }

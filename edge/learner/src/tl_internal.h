@@ -4,10 +4,23 @@
 
 #include "tinylearn.h"
 
-/* Operators besides the dense ones can be left out of a build (firmware for one model). */
+/* A build for one small model: dense float32 layers with ReLU, squared error, plain steps. What
+ * else a file or a flag asks for is refused. */
 #ifndef TL_DENSE_ONLY
 #define TL_DENSE_ONLY 0
 #endif
+
+/* Whether a learner has one of the flags that such a build has not. */
+static inline bool tl_has(const tl_learner *l, uint16_t flag)
+{
+    return !TL_DENSE_ONLY && (l->flags & flag) != 0;
+}
+
+/* Whether its loss is that of a softmax. */
+static inline bool tl_classifies(const tl_model *m)
+{
+    return !TL_DENSE_ONLY && m->loss == TL_CROSS_ENTROPY;
+}
 
 bool tl_is_finite(float x);
 bool tl_all_finite(const float *x, uint32_t n);

@@ -15,7 +15,8 @@ bool tl_has_fma(void)
 #endif
 }
 
-#if !(defined(__arm__) && defined(__thumb2__) && defined(__ARM_FP)) /* tl_kernels_vfp.c */
+/* tl_kernels_vfp.c and tl_kernels_soft.c stand in for it on 32-bit Arm. */
+#if !defined(__arm__) || (defined(__ARM_FP) && !defined(__thumb2__))
 
 #if defined(__x86_64__) && !defined(__FMA__)
 #define TARGET_FMA __attribute__((target("fma")))

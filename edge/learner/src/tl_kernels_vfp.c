@@ -130,7 +130,7 @@
                          "vmov s10, %[bits]\n"                                                    \
                          "lsls %[bits], %[bits], #1\n"                                            \
                          "beq 5f\n"                                                               \
-                         "vldr s8, [%[dx]]\n"                                                     \
+                         "vmov s8, %[zero]\n" \
                          "mov %[dp], %[d]\n"                                                      \
                          "mov %[gp], %[g]\n"                                                      \
                          "subs %[left], %[n_out], #8\n"                                           \

@@ -10,8 +10,8 @@ bool tl_can_learn(const tl_learner *l)
 static tl_status check_target(const tl_learner *l, const float *target)
 {
     const tl_model *m = l->model;
-    bool class_index = m->loss == TL_CROSS_ENTROPY;
-    if ((l->flags & TL_RECONSTRUCT) != 0) {
+    bool class_index = tl_classifies(m);
+    if (tl_has(l, TL_RECONSTRUCT)) {
         return TL_OK;
     }
     if (!tl_all_finite(target, class_index ? 1u : m->n_out)) {
@@ -33,7 +33,7 @@ static const float *tail_input(tl_learner *l, const float *x, bool learns)
     if (l->first != 0) {
         features = (const float *)tl_run(l, 0, l->first, x, l->features);
     }
-    if ((l->flags & TL_STANDARDISE) == 0) {
+    if (!tl_has(l, TL_STANDARDISE)) {
         return features;
     }
     for (uint32_t i = 0; i < l->standardiser.n; i++) {
@@ -75,15 +75,15 @@ static float loss_of(const tl_learner *l, const float *features, float *y, const
                      float *d)
 {
     const tl_model *m = l->model;
-    if (m->loss == TL_CROSS_ENTROPY) {
+    if (tl_classifies(m)) {
         return tl_loss_cross_entropy(y, m->n_out, (uint32_t)target[0], d);
     }
-    return tl_loss_mse(y, (l->flags & TL_RECONSTRUCT) != 0 ? features : target, m->n_out, d);
+    return tl_loss_mse(y, tl_has(l, TL_RECONSTRUCT) ? features : target, m->n_out, d);
 }
 
 tl_status tl_learner_loss(tl_learner *l, const float *x, const float *target, float *loss)
 {
-    bool own_target = l != 0 && (l->flags & TL_RECONSTRUCT) != 0;
+    bool own_target = l != 0 && tl_has(l, TL_RECONSTRUCT);
     if (l == 0 || x == 0 || (target == 0 && !own_target) || loss == 0) {
         return TL_E_ARGUMENT;
     }
@@ -115,7 +115,7 @@ static bool step_layer(tl_learner *l, const tl_layer *layer, float *w, const flo
 {
     bool fma = (l->flags & TL_FMA) != 0;
     float *b = w + tl_weight_count(layer);
-    bool plain = (l->flags & TL_MOMENTUM) == 0;
+    bool plain = !tl_has(l, TL_MOMENTUM);
     if (masked && layer->kind == TL_DENSE && layer->out.c > 1u && plain) {
         uint32_t n_in = layer->in.c, n_out = layer->out.c;
         float *g = y; /* the output is not needed any more */
@@ -177,7 +177,7 @@ static float *deltas(const tl_learner *l, uint32_t *widest)
 tl_status tl_learner_learn(tl_learner *l, const float *x, const float *target, float rate,
                            float *loss)
 {
-    bool own_target = l != 0 && (l->flags & TL_RECONSTRUCT) != 0;
+    bool own_target = l != 0 && tl_has(l, TL_RECONSTRUCT);
     if (l == 0 || x == 0 || (target == 0 && !own_target) || loss == 0) {
         return TL_E_ARGUMENT;
     }
@@ -210,8 +210,8 @@ tl_status tl_learner_learn_many(tl_learner *l, uint32_t n, const float *x, const
         return TL_E_ARGUMENT;
     }
     const tl_model *m = l->model;
-    uint32_t n_target = (l->flags & TL_RECONSTRUCT) != 0  ? 0u
-                        : m->loss == TL_CROSS_ENTROPY ? 1u
+    uint32_t n_target = tl_has(l, TL_RECONSTRUCT)  ? 0u
+                        : tl_classifies(m) ? 1u
                                                       : m->n_out;
     tl_status status = TL_OK;
     float loss;

@@ -156,9 +156,9 @@ static int32_t known_version(int32_t code)
     case OP_RESHAPE:
         return 1;
     case OP_RELU:
-    case OP_SOFTMAX:
         return 3;
 #if !TL_DENSE_ONLY
+    case OP_SOFTMAX:
     case OP_TANH:
     case OP_RELU6:
     case OP_LOGISTIC:

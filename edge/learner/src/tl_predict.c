@@ -80,7 +80,7 @@ static const void *take_input(tl_learner *l, const float *x)
 static const void *run_all(tl_learner *l, const void *x, void *out)
 {
     const tl_model *m = l->model;
-    if ((l->flags & TL_STANDARDISE) == 0) {
+    if (!tl_has(l, TL_STANDARDISE)) {
         return tl_run(l, 0, m->n_layers, x, out);
     }
     const void *features = tl_run(l, 0, l->first, x, l->first == 0 ? 0 : l->features);
@@ -113,7 +113,7 @@ tl_status tl_learner_predict(tl_learner *l, const float *x, float *y)
 tl_status tl_learner_predict_int8(tl_learner *l, const int8_t *x, int8_t *y)
 {
     if (l == 0 || x == 0 || y == 0 || l->model->in_type != TL_INT8 ||
-        l->model->out_type != TL_INT8 || (l->flags & TL_STANDARDISE) != 0) {
+        l->model->out_type != TL_INT8 || tl_has(l, TL_STANDARDISE)) {
         return TL_E_ARGUMENT;
     }
     (void)tl_run(l, 0, l->model->n_layers, x, y);

@@ -4,6 +4,8 @@
 #include "../board.h"
 #include "startup.h"
 
+#if __ARM_ARCH < 8
+
 #define MPU_TYPE (*(volatile uint32_t *)0xe000ed90u)
 #define MPU_CTRL (*(volatile uint32_t *)0xe000ed94u)
 #define MPU_RBAR (*(volatile uint32_t *)0xe000ed9cu)
@@ -52,3 +54,4 @@ void fence_memory(void)
     MPU_CTRL = 5; /* on; the default map for all that no region covers */
     __asm__ volatile("dsb\nisb" ::: "memory");
 }
+#endif

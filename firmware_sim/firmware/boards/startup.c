@@ -4,7 +4,9 @@
 #include "../board.h"
 
 #define CPACR (*(volatile uint32_t *)0xe000ed88u)
-#define VTOR_ENTRIES 48u
+#ifndef VTOR_ENTRIES
+#define VTOR_ENTRIES 16u
+#endif
 
 extern uint32_t image_data[], image_data_end[], image_data_load[];
 extern uint32_t image_bss[], image_bss_end[];

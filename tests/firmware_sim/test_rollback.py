@@ -1,5 +1,6 @@
 """A new model that fails its self-test, or crashes, never becomes the running one."""
 
+import shutil
 import struct
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from edge.board import BoardWorker
 from edge.board_protocol import BoardClient, BoardError, Status
+from edge.errors import UsageError
 from edge.self_test import SelfTest
 from firmware_sim.device import SimulatedDevice
 from firmware_sim.memory import PAGE
@@ -218,3 +220,41 @@ def test_a_deploy_proves_that_the_board_answers_as_the_host(
     with pytest.raises(BoardError, match="SELF_TEST"):
         worker.deploy(other.artefact)
     assert worker.running == sine.digest
+
+
+def test_a_write_that_flash_cannot_hold_stops_the_board(
+    board: SimulatedDevice, sine: Any, other: Any
+) -> None:
+    BoardClient(board.port).upload_artifact(sine.artefact)
+
+    class Spoils:
+        """Clears a byte of the erased slot before the first WRITE."""
+
+        requests = 0
+
+        def write(self, data: bytes) -> None:
+            self.requests += 1
+            if self.requests == 3:
+                board._setup.slots[board._setup.memory.slot_bytes + 64 + 4] = 0
+            board.port.write(data)
+
+        def read(self, timeout: float) -> bytes:
+            return board.port.read(timeout)
+
+        def close(self) -> None: ...
+
+    with pytest.raises(BoardError, match="NO_ANSWER"):
+        BoardClient(Spoils(), attempts=1).upload_artifact(other.artefact)
+    assert board.fault is not None
+    board.restart()
+    assert BoardClient(board.port).hello().active == sine.digest
+
+
+def test_flash_is_watched_in_unicorn_only() -> None:
+    if shutil.which("qemu-system-arm") is None:
+        pytest.skip("no QEMU")
+    with (
+        SimulatedDevice("nano33ble", device_id="d", backend="qemu") as device,
+        pytest.raises(UsageError, match="Unicorn only"),
+    ):
+        device.watch_flash(10)

@@ -24,6 +24,8 @@
     FOUR_PRODUCTS("%[s0]", "[%[w]], #4")                                                           \
     FOUR_PRODUCTS("%[s3]", "[%[v], %[step]]")                                                      \
     FOUR_PRODUCTS("%[s2]", "[%[v]], #4")
+#define UNROLLED 16u
+#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS
 #define ONE_INPUT ONE_OF("ldrb %[even], [%[x]], #1\n\t"                                            \
                          "sxtab16 %[even], %[offset], %[even]\n\t", "smlabb")
 #define OFFSET(zero) (((uint32_t)-(zero) & 0xffffu) * 0x10001u)
@@ -31,6 +33,8 @@
 #elif defined(__thumb2__)
 
 #define FOUR_INPUTS ONE_INPUT ONE_INPUT ONE_INPUT ONE_INPUT
+#define UNROLLED 8u
+#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS
 #define ONE_INPUT ONE_OF("ldrsb %[even], [%[x]], #1\n\t"                                           \
                          "add %[even], %[even], %[offset]\n\t", "mla")
 #define OFFSET(zero) ((uint32_t)-(zero))
@@ -69,8 +73,8 @@ static inline __attribute__((always_inline)) void dot4(const tl_int8_runs *r, co
             uint32_t n = r->length;
 #if defined(__thumb2__)
             uint32_t offset = OFFSET(r->zero), even, odd, t, u;
-            for (; n >= 16u; n -= 16u) {
-                RUN(FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS);
+            for (; n >= UNROLLED; n -= UNROLLED) {
+                RUN(MANY_INPUTS);
             }
             for (; n >= 4u; n -= 4u) {
                 RUN(FOUR_INPUTS);

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from edge.artifact import Artifact
 from edge.board_protocol import BoardClient, BoardError, BoardInfo, Status
-from edge.errors import DoesNotFit
+from edge.errors import ArtifactError, DoesNotFit
 from edge.layout import Layout, layout_of
+from edge.learner import LearnerError
 from edge.messages import Plan
 from edge.ports import SerialPort
 from edge.profile import Core, DeviceProfile
+from edge.self_test import SelfTest
 from edge.stepping import Watching
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult, WatchResult
@@ -103,7 +105,7 @@ class BoardWorker:
                 self._client.set_parameters(base, **kind, steps=steps)
             else:
                 self._layout = None
-                self._client.upload_artifact(artefact)
+                self._client.upload_artifact(artefact, keep=False)
                 self._client.reset_learner(**kind, steps=steps)
                 self._held = self._client.hello().active
             self._layout = layout
@@ -128,10 +130,15 @@ class BoardWorker:
         )
 
     def deploy(self, artefact: bytes) -> Outcome:
-        """Upload, have the board verify and switch; the old one stays in the other slot."""
+        """Upload, have the board verify and switch; the old one stays in the other slot.
+
+        The board switches only if it gives the answer that this machine's learner gives, and it
+        starts with the weights of the artefact.
+        """
         with self._board():
             self._layout = None
-            self._client.upload_artifact(artefact)
+            test = _self_test(artefact, self._client.hello().slot)
+            self._client.upload_artifact(artefact, keep=False, self_test=test)
             self._client.reset_learner()
         return {"running": self.running or "", "bytes": len(artefact)}
 
@@ -198,6 +205,15 @@ class BoardWorker:
 
     def _totals(self) -> dict[str, float]:
         return {} if self._meters is None else dict(self._meters())
+
+
+def _self_test(artefact: bytes, slot: int) -> SelfTest | None:
+    """None for a model that is not ours to judge, or where the answer has no room in the slot."""
+    try:
+        test = SelfTest.of(artefact)
+    except (ArtifactError, LearnerError):
+        return None
+    return test if len(artefact) + 3 + len(test.data) <= slot else None
 
 
 def _unknown(info: BoardInfo) -> DeviceProfile:

@@ -62,6 +62,9 @@ class BoardInfo:
             `4 * (n_in + target + n_out)` bytes.
         arena_infer: what predicting needs of it.
         can_train: whether the running model is laid out for training.
+        saved: whether flash holds what the running model has learnt.
+        update: status of the last update, such as `Status.SELF_TEST`; 0: it went well, or there
+            was none since reset. `Status.CRASHED`: the board came back with the model before.
     """
 
     protocol: int
@@ -79,6 +82,8 @@ class BoardInfo:
     arena_train: int = 0
     arena_infer: int = 0
     can_train: bool = False
+    saved: bool = False
+    update: int = 0
 
 
 @dataclass(frozen=True)

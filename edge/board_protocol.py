@@ -18,8 +18,9 @@ from edge.board_answers import (
 )
 from edge.board_learning import BoardLearning, layout_fields
 from edge.board_link import BoardLink, Reply
-from edge.board_words import MAX_CHUNK, Key, Op, Status, Target
+from edge.board_words import COMMIT_REPLACE, MAX_CHUNK, Key, Op, Status, Target
 from edge.ports import SerialPort
+from edge.self_test import SelfTest
 from edge.stepping import Steps
 
 __all__ = [
@@ -89,28 +90,67 @@ class BoardClient(BoardLearning):
             arena_train=r.get(Key.ARENA_TRAIN, 0),
             arena_infer=r.get(Key.ARENA_INFER, 0),
             can_train=bool(r.get(Key.CAN_TRAIN, 0)),
+            saved=bool(r.get(Key.SAVED, 0)),
+            update=r.get(Key.UPDATE, 0),
         )
 
-    def upload_artifact(self, data: bytes, *, digest: str | None = None) -> BoardInfo:
+    def upload_artifact(
+        self,
+        data: bytes,
+        *,
+        digest: str | None = None,
+        keep: bool = True,
+        self_test: SelfTest | None = None,
+    ) -> BoardInfo:
         """Write a .tflite into the free slot and switch to it; keeps the old one for `rollback`.
 
         Args:
             data: the file.
             digest: SHA-256 in hex that it should have; computed if not given.
+            keep: whether a model of the same architecture takes over what the one before has
+                learnt; False: it starts with the weights of the file.
+            self_test: an answer that the board has to give before it switches.
 
         Returns:
             What the board runs then. Nothing is sent if it already runs this very file: its
             weights are then those of the file or what it has learnt since (see `reset_learner`).
 
         Raises:
-            BoardError: the file is damaged, not supported or does not fit; the old one runs on.
+            BoardError: the file is damaged, not supported, does not fit or fails its self-test
+                (SELF_TEST), or what was learnt has no room in flash and `keep` is set (SPACE);
+                the old one runs on.
         """
         wanted = hashlib.sha256(data).hexdigest() if digest is None else digest
         info = self.hello()
         if info.active == wanted:
             return info
-        self._send(Target.SLOT, data, bytes.fromhex(wanted), {})
+        test = b"" if self_test is None else self_test.data
+        payload = data + bytes(-len(data) % 4) + test if test else data
+        commit: dict[Any, Any] = {} if keep else {Key.FLAGS: COMMIT_REPLACE}
+        if self_test is not None:
+            commit[Key.RATE] = float(np.float32(self_test.tolerance))
+        self._ask(
+            Op.BEGIN,
+            {
+                Key.TARGET: Target.SLOT,
+                Key.SIZE: len(data),
+                Key.DIGEST: bytes.fromhex(wanted),
+                Key.LENGTH: len(test),
+            },
+        )
+        self._write(Target.SLOT, payload)
+        self._work(Op.COMMIT, commit)
         return self.hello()
+
+    def save(self) -> None:
+        """Write what the running model has learnt to flash; it is there again after a power cut.
+
+        The board does so by itself before it switches to another artefact.
+
+        Raises:
+            BoardError: there is no room behind the artefact (SPACE), or nothing that learns.
+        """
+        self._work(Op.SAVE, {})
 
     def set_parameters(
         self,
@@ -164,7 +204,7 @@ class BoardClient(BoardLearning):
         standardise: bool | None = None,
         steps: Steps | None = None,
     ) -> None:
-        """Take the weights from the artefact again, and forget the running statistics.
+        """Take the weights from the artefact again; forget running statistics and what is saved.
 
         Args:
             train_layers: another choice of trained layers; 0: all. All three None: as it is now.

@@ -2,10 +2,12 @@
 
 from enum import IntEnum
 
-__all__ = ["HINTS", "MAX_CHUNK", "MEANINGS", "Key", "Op", "Status", "Target"]
+__all__ = ["COMMIT_REPLACE", "HINTS", "MAX_CHUNK", "MEANINGS", "Key", "Op", "Status", "Target"]
 
 MAX_CHUNK = 448
 """Most bytes of data in one WRITE or READ."""
+COMMIT_REPLACE = 1
+"""Flag of COMMIT: the weights of the file, though the architecture stays the same."""
 
 
 class Op(IntEnum):
@@ -21,6 +23,7 @@ class Op(IntEnum):
     EVALUATE = 8
     ROLLBACK = 9
     RESET_LEARNER = 10
+    SAVE = 11
     ADD_CLASS = 20
     WATCH = 21
     FAULT = 127
@@ -76,6 +79,8 @@ class Key(IntEnum):
     PEAK_STACK = 35
     PC = 36
     ADDRESS = 37
+    SAVED = 38
+    UPDATE = 39
     UNLABELLED = 50
     DRIFTS = 51
     DRIFTING = 52
@@ -107,6 +112,8 @@ class Status(IntEnum):
     INVALID = -39
     LAYOUT = -40
     SIZE = -41
+    SELF_TEST = -42
+    CRASHED = -43
     NO_ANSWER = -100
 
 
@@ -125,12 +132,14 @@ MEANINGS: dict[int, str] = {
     Status.FIELD: "a field of the request is missing or out of range",
     Status.ORDER: "a chunk is missing or was not announced",
     Status.DIGEST: "what arrived has another SHA-256 than announced",
-    Status.SPACE: "the artefact is larger than a flash slot",
+    Status.SPACE: "it does not fit into a flash slot",
     Status.EMPTY: "no such model is on the board",
     Status.SENSOR: "the sensor gave no sample that fits the model, or none with a label",
     Status.INVALID: "the weights on the board are half written",
     Status.LAYOUT: "changing the trained layers would lose what the board has learnt",
     Status.SIZE: "the byte count does not match the model",
+    Status.SELF_TEST: "the new model did not answer its self-test as it should; the old one runs",
+    Status.CRASHED: "the first run of the new model ended in a crash or a power cut",
     Status.NO_ANSWER: "the board does not answer",
 }
 HINTS: dict[int, str] = {
@@ -139,5 +148,6 @@ HINTS: dict[int, str] = {
     Status.EMPTY: "upload_artifact() first",
     Status.INVALID: "set_parameters() or reset_learner()",
     Status.LAYOUT: "reset_learner() or set_parameters() with the wanted layers first",
+    Status.SELF_TEST: "host and board disagree on this model: report it with the artefact",
     Status.NO_ANSWER: "check that the board is powered and the port is the right one",
 }

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from edge.errors import TinyfleetError, UsageError
 from edge.ports import Sensor
@@ -16,6 +16,9 @@ from firmware_sim.machine import Fault, Machine, Setup, erased_slots
 from firmware_sim.memory import MemoryMap
 from firmware_sim.sensor import SensorLine
 from firmware_sim.trace import BlockTrace
+
+if TYPE_CHECKING:
+    from firmware_sim.power_cut import FlashWatch
 
 __all__ = ["DevicePort", "SimulatedDevice"]
 
@@ -120,6 +123,21 @@ class SimulatedDevice:
                 self._machine = None
         finally:
             self._lock.release()
+
+    def watch_flash(self, cut_after: int | None = None) -> "FlashWatch":
+        """Count what the board writes to flash from now on (Unicorn only), until power-off.
+
+        Args:
+            cut_after: the power fails after this many bytes, also amid a word or an erasure: the
+                board is silent until `restart`. None: only count.
+        """
+        from firmware_sim.unicorn_backend import UnicornMachine
+
+        with self._lock:
+            machine = self._powered()
+            if not isinstance(machine, UnicornMachine):
+                raise UsageError("flash is watched in Unicorn only.", hint="backend='unicorn'")
+            return machine.watch_flash(cut_after)
 
     def restart(self) -> None:
         """Power off and on: RAM is lost, flash stays."""

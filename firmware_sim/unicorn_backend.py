@@ -9,6 +9,7 @@ from edge.errors import MissingExtra, UsageError
 from firmware_sim.cores import CORES
 from firmware_sim.machine import Fault, Setup, painted_depth
 from firmware_sim.memory import IMAGE_BYTES, PAGE, STACK_BYTES
+from firmware_sim.power_cut import FlashWatch
 from firmware_sim.thumb import lengths
 
 __all__ = ["UnicornMachine"]
@@ -36,6 +37,7 @@ class UnicornMachine:
         self._received: tuple[deque[int], deque[int]] = (deque(), deque())
         self._sent = (bytearray(), bytearray())
         self._interrupted = False
+        self._watch: FlashWatch | None = None
         self._map()
         if setup.count_instructions or setup.trace is not None:
             self._count()
@@ -72,6 +74,13 @@ class UnicornMachine:
         if (engine := self._uc) is not None:
             engine.emu_stop()
 
+    def watch_flash(self, cut_after: int | None) -> FlashWatch:
+        """Count writes to flash from now on; the power fails after `cut_after` bytes of them."""
+        if self._watch is not None:
+            self._watch.remove()
+        self._watch = FlashWatch(self._uc, self._setup, cut_after)
+        return self._watch
+
     def power_off(self) -> None:
         """Let the engine go."""
         self._interrupted = True
@@ -101,6 +110,11 @@ class UnicornMachine:
             self.fault = Fault(str(error), self._pc, self._address)
             return False
         self._pc = self._uc.reg_read(unicorn.arm_const.UC_ARM_REG_PC) & ~1
+        if self._watch is not None and self._watch.cut:
+            self._watch.settle()
+            self._interrupted = True
+            self._sent[0].clear()
+            return False
         at = self._pc - self._setup.memory.layout.image
         return self._setup.image[at - 2 : at] == _WFI
 

@@ -3,6 +3,7 @@
 #include "boards/startup.h"
 #include "frames.h"
 #include "port.h"
+#include "state.h"
 
 #ifndef CORE_NAME
 #define CORE_NAME "unknown"
@@ -17,36 +18,22 @@ static uint8_t outbox[LINK_MAX_PAYLOAD];
 static uint32_t outbox_bytes; /* of the last reply, kept to send again; 0: none yet */
 static uint32_t last_op, last_seq;
 
-/* Not inlined: keeps its tl_model out of other frames. */
-__attribute__((noinline)) int32_t agent_check(agent *a, const uint8_t *file, uint32_t size)
+int32_t op_save(agent *a, const cb_item *request, cb_writer *reply)
 {
-    tl_model candidate;
-    int32_t status = tl_model_open(&candidate, file, size, 0, 0);
-    return status == TL_OK ? learner_can_run(a, &candidate) : status;
+    int32_t status = learner_ready(a);
+    (void)request;
+    (void)reply;
+    return status == 0 ? state_save(a) : status;
 }
 
-int32_t agent_open(agent *a, int32_t slot)
+/* What was saved goes too, or the next power cut would bring it back. */
+static int32_t reset_learner(agent *a, const cb_item *request, cb_writer *reply)
 {
-    slot_file file;
-    if (!slot_verify(slot, &file)) {
-        return LINK_E_EMPTY;
-    }
-    int32_t status = agent_check(a, file.data, file.size);
+    int32_t status = op_reset_learner(a, request, reply);
     if (status == 0) {
-        a->slot = slot;
-        a->incoming.open = false;
-        status = learner_open(a, &file);
+        state_forget(a);
     }
     return status;
-}
-
-void agent_boot(agent *a)
-{
-    int32_t slot = slot_active();
-    a->slot = SLOT_NONE;
-    if (slot != SLOT_NONE && agent_open(a, slot) != 0) {
-        (void)agent_open(a, 1 - slot);
-    }
 }
 
 int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply)
@@ -76,6 +63,7 @@ __attribute__((noinline)) static void put_model(const agent *a, cb_writer *reply
     cb_put_uint(reply, KEY_ARENA_TRAIN, frozen ? 0 : sizes.arena_train);
     cb_put_uint(reply, KEY_ARENA_INFER, a->sizes.arena_infer);
     cb_put_uint(reply, KEY_CAN_TRAIN, can_train);
+    cb_put_uint(reply, KEY_SAVED, state_saved(a));
 }
 
 static int32_t op_hello(agent *a, const cb_item *request, cb_writer *reply)
@@ -94,6 +82,7 @@ static int32_t op_hello(agent *a, const cb_item *request, cb_writer *reply)
     cb_put_uint(reply, KEY_FIRMWARE, LINK_FIRMWARE);
     cb_put_uint(reply, KEY_DROPPED, link.dropped);
     cb_put_uint(reply, KEY_PEAK_STACK, port_peak_stack());
+    cb_put_int(reply, KEY_UPDATE, a->update);
     if (a->slot != SLOT_NONE) {
         put_model(a, reply);
     } else {
@@ -124,7 +113,9 @@ static int32_t carry_out(agent *a, uint32_t op, const cb_item *request, cb_write
     case OP_ROLLBACK:
         return op_rollback(a, request, reply);
     case OP_RESET_LEARNER:
-        return op_reset_learner(a, request, reply);
+        return reset_learner(a, request, reply);
+    case OP_SAVE:
+        return op_save(a, request, reply);
     case OP_ADD_CLASS:
         return op_add_class(a, request, reply);
     case OP_WATCH:

@@ -15,7 +15,8 @@ typedef struct transfer {
     bool open;
     uint8_t target;             /* TARGET_SLOT or TARGET_PARAMETERS */
     int32_t slot;               /* TARGET_SLOT: the slot written to */
-    uint32_t size, received;    /* bytes */
+    uint32_t size, test;        /* bytes of the file or the weights, and of the self-test */
+    uint32_t total, received;   /* bytes to write, padding included */
     uint8_t digest[SHA256_BYTES];
 } transfer;
 
@@ -35,6 +36,7 @@ typedef struct agent {
     tl_monitor monitor;    /* of WATCH; warm_up 0: not started */
     uint32_t steps_left;   /* of WATCH: while above 0, it learns */
     transfer incoming;
+    int32_t update;        /* how the last update ended; 0: well, or there was none */
     uint32_t needed, available; /* of a refusal, bytes */
 } agent;
 
@@ -58,6 +60,7 @@ int32_t op_train(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_evaluate(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_rollback(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_reset_learner(agent *a, const cb_item *request, cb_writer *reply);
+int32_t op_save(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_add_class(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_watch(agent *a, const cb_item *request, cb_writer *reply);
 
@@ -98,8 +101,13 @@ bool labelled(const agent *a);
 /* Check that a file could run on this board. */
 int32_t agent_check(agent *a, const uint8_t *file, uint32_t size);
 
-/* Run the artefact in a slot. On failure what runs goes on. */
+/* Run the artefact in a slot, with what it has learnt. On failure what runs goes on. */
 int32_t agent_open(agent *a, int32_t slot);
+
+/* Run the file in a slot for the first time and have it pass its self-test; only then write the
+ * slot's record. With `keep` a model of the same architecture takes over what the one before has
+ * learnt. On failure the one before runs on, with what it had saved. */
+int32_t agent_adopt(agent *a, int32_t slot, const slot_file *file, bool keep, float tolerance);
 
 /* Run the active slot, or the other one if it does not work. */
 void agent_boot(agent *a);

@@ -21,4 +21,5 @@ void report_fault(const uint32_t *frame)
     cb_put_uint(&w, KEY_ADDRESS, FAULT_ADDRESS);
     port_put_link(0);
     fr_send(message, w.length, port_put_link);
+    port_crashed();
 }

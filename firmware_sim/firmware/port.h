@@ -28,11 +28,17 @@ void port_put(port_line line, uint8_t byte);
 /* Sleep until this line may have a byte; do not sleep if it has one. */
 void port_idle(port_line line);
 
+/* The last words are sent: restart. What cannot restart itself may return, and stands still. */
+void port_crashed(void);
+
 /* Send a byte on the link: a sink for frames. */
 void port_put_link(uint8_t byte);
 
-/* Erase to 0xff; write over erased bytes. The caller keeps within the slots. */
-void port_flash_erase(uint32_t address, uint32_t size);
+/* Flash is erased to 0xff in pages of this many bytes (a power of two, at least 64), and written by
+ * clearing bits. The caller keeps within the slots and sets no bit by a write; all writes start at
+ * a multiple of 4, and none but a file's last one ends elsewhere. */
+uint32_t port_flash_page(void);
+void port_flash_erase(uint32_t address);
 void port_flash_write(uint32_t address, const uint8_t *data, uint32_t size);
 
 #endif

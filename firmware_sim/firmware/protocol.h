@@ -26,6 +26,7 @@ enum link_op {
     OP_EVALUATE = 8,
     OP_ROLLBACK = 9,
     OP_RESET_LEARNER = 10,
+    OP_SAVE = 11, /* what was learnt, into flash */
     OP_ADD_CLASS = 20, /* put a spare class into use: the first, or that of KEY_LENGTH */
     OP_WATCH = 21,     /* infer on the sensor's samples, and learn while their loss has drifted */
     OP_FAULT = 127 /* sent by the board, unasked: it has crashed */
@@ -72,6 +73,8 @@ enum link_key {
     KEY_PEAK_STACK = 35,
     KEY_PC = 36,
     KEY_ADDRESS = 37,
+    KEY_SAVED = 38,  /* whether flash holds what the running model learnt */
+    KEY_UPDATE = 39, /* how the last update ended: a status */
     KEY_UNLABELLED = 50, /* samples without a target: predicted, not learnt */
     KEY_DRIFTS = 51,     /* drifts that began */
     KEY_DRIFTING = 52,   /* whether the losses have drifted now */
@@ -91,6 +94,9 @@ enum link_step_word {
     STEP_MOST = 7 /* steps that one drift may switch on */
 };
 
+/* KEY_FLAGS of COMMIT */
+#define COMMIT_REPLACE 1u /* the weights of the file, though the architecture stays the same */
+
 #define LINK_REQUEST_KEYS 16 /* a request uses keys below this one only */
 
 /* Statuses beside those of the learner (tl_status, -1 to -31). */
@@ -99,12 +105,14 @@ enum link_status {
     LINK_E_FIELD = -33,   /* a field is missing, of the wrong type or out of range */
     LINK_E_ORDER = -34,   /* WRITE or COMMIT without BEGIN, a gap, or too little written */
     LINK_E_DIGEST = -35,  /* the SHA-256 of what arrived is not the announced one */
-    LINK_E_SPACE = -36,   /* the artefact is larger than a slot: needed, available */
+    LINK_E_SPACE = -36,   /* no room in a flash slot: needed, available */
     LINK_E_EMPTY = -37,   /* no model is loaded, or there is no older one to go back to */
     LINK_E_SENSOR = -38,  /* the sensor has no sample, or one of the wrong size */
     LINK_E_INVALID = -39, /* the weights are half written: send them again or RESET_LEARNER */
     LINK_E_LAYOUT = -40,  /* another choice of trained layers would lose changed weights */
-    LINK_E_SIZE = -41     /* not the byte count of this model: needed, available (= what came) */
+    LINK_E_SIZE = -41,    /* not the byte count of this model: needed, available (= what came) */
+    LINK_E_SELF_TEST = -42, /* the new model did not answer its self-test as it should */
+    LINK_E_CRASHED = -43    /* the first run of the new model ended in a crash or a power cut */
 };
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent.h"
+#include "state.h"
 
 #define FLOAT_EXPONENT 0x7f800000u
 
@@ -21,13 +21,21 @@ static int32_t write_parameters(agent *a, uint32_t offset, const uint8_t *data, 
     return 0;
 }
 
-static int32_t begin_slot(agent *a, uint32_t size)
+static int32_t begin_slot(agent *a, const cb_item *request, uint32_t size)
 {
-    if (size > slot_capacity()) {
-        return refuse(a, LINK_E_SPACE, size, slot_capacity());
+    uint32_t test = 0, most = slot_capacity();
+    int32_t status = field_uint(&request[KEY_LENGTH], false, most, &test);
+    if (status != 0 || (test & 3u) != 0) {
+        return LINK_E_FIELD;
     }
+    uint32_t total = slot_extent(size, test);
+    if (size != 0 && total == 0) {
+        return refuse(a, LINK_E_SPACE, size > most ? size : size + test, most);
+    }
+    a->incoming.test = test;
+    a->incoming.total = test == 0 ? size : total;
     a->incoming.slot = a->slot == 0 ? 1 : 0;
-    slot_erase(a->incoming.slot, size);
+    slot_erase(a->incoming.slot);
     return 0;
 }
 
@@ -43,6 +51,7 @@ static int32_t begin_parameters(agent *a, const cb_item *request, uint32_t size)
     if (size != parameter_bytes(a)) {
         return refuse(a, LINK_E_SIZE, parameter_bytes(a), size);
     }
+    a->incoming.total = size;
     a->whole = false;
     a->changed = true;
     return 0;
@@ -62,7 +71,7 @@ int32_t op_begin(agent *a, const cb_item *request, cb_writer *reply)
         status = LINK_E_FIELD;
     }
     if (status == 0) {
-        status = target == TARGET_SLOT ? begin_slot(a, size) : begin_parameters(a, request, size);
+        status = target == TARGET_SLOT ? begin_slot(a, request, size) : begin_parameters(a, request, size);
     }
     if (status == 0) {
         __builtin_memcpy(a->incoming.digest, digest->bytes, SHA256_BYTES);
@@ -103,10 +112,13 @@ int32_t op_write(agent *a, const cb_item *request, cb_writer *reply)
     if (target == TARGET_INPUT) {
         return write_input(a, offset, data);
     }
-    if (!t->open || t->target != target || offset != t->received || data->value > t->size - offset) {
+    if (!t->open || t->target != target || offset != t->received || data->value > t->total - offset) {
         return LINK_E_ORDER;
     }
     if (target == TARGET_SLOT) {
+        if ((offset & 3u) != 0) {
+            return LINK_E_FIELD;
+        }
         slot_write(t->slot, offset, data->bytes, data->value);
     } else {
         status = write_parameters(a, offset, data->bytes, data->value);
@@ -127,20 +139,41 @@ static bool same_digest(const uint8_t *digest, const uint8_t *wanted)
     return difference == 0;
 }
 
-static int32_t commit_slot(agent *a)
+/* What was learnt has to lie in flash before another model takes the arena. */
+static int32_t secure(agent *a, bool keep)
+{
+    if (a->slot == SLOT_NONE || !a->changed || !a->whole) {
+        return 0;
+    }
+    int32_t status = state_save(a);
+    return keep && status == LINK_E_SPACE ? status : 0;
+}
+
+static int32_t commit_slot(agent *a, const cb_item *request)
 {
     const transfer *t = &a->incoming;
-    const uint8_t *file = slot_data(t->slot);
-    uint8_t digest[SHA256_BYTES];
-    sha256(file, t->size, digest);
-    if (!same_digest(digest, t->digest)) {
-        return LINK_E_DIGEST;
+    slot_file file = {slot_data(t->slot), t->size, t->test, {0}};
+    uint32_t flags = 0;
+    float tolerance = 0.0f;
+    int32_t status = field_uint(&request[KEY_FLAGS], false, COMMIT_REPLACE, &flags);
+    if (request[KEY_RATE].kind == CB_FLOAT) {
+        __builtin_memcpy(&tolerance, &request[KEY_RATE].value, sizeof tolerance);
     }
-    int32_t status = agent_check(a, file, t->size);
+    bool keep = (flags & COMMIT_REPLACE) == 0;
+    sha256(file.data, file.size, file.digest);
+    if (status == 0 && !same_digest(file.digest, t->digest)) {
+        status = LINK_E_DIGEST;
+    }
     if (status == 0) {
-        slot_commit(t->slot, t->size, t->digest);
-        status = agent_open(a, t->slot);
+        status = agent_check(a, file.data, file.size);
     }
+    if (status == 0) {
+        status = secure(a, keep);
+    }
+    if (status == 0) {
+        status = agent_adopt(a, t->slot, &file, keep, tolerance);
+    }
+    a->update = status;
     return status;
 }
 
@@ -185,13 +218,12 @@ static int32_t commit_parameters(agent *a)
 int32_t op_commit(agent *a, const cb_item *request, cb_writer *reply)
 {
     transfer *t = &a->incoming;
-    (void)request;
     (void)reply;
-    if (!t->open || t->received != t->size) {
+    if (!t->open || t->received != t->total) {
         return LINK_E_ORDER;
     }
     t->open = false;
-    return t->target == TARGET_SLOT ? commit_slot(a) : commit_parameters(a);
+    return t->target == TARGET_SLOT ? commit_slot(a, request) : commit_parameters(a);
 }
 
 static int32_t put_parameters(const agent *a, uint32_t offset, uint32_t length, cb_writer *reply)

@@ -45,6 +45,7 @@ class SoftCore:
             ".text : { KEEP(*(.first)) *(.text*) *(.rodata*) } /DISCARD/ : { *(.ARM.ex*) } }\n"
         )
         command = [sys.executable, "-m", "ziglang", "cc", *CORES[core].zig, "-std=c99", "-O2"]
+        command += ["-fomit-frame-pointer"]
         command += ["-ffp-contract=off", "-g0", "-nostdlib", "-rtlib=compiler-rt", *INCLUDES]
         command += ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]
         command += [*map(str, sources), str(table), f"-Wl,-T,{script}", "-o", str(image)]

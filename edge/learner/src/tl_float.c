@@ -1,8 +1,7 @@
 /* Float32 layers: forward, backward and update, over the primitives. */
 #include "tl_internal.h"
 
-/* Where the sums start: at the bias itself if it is in the arena, where none is -0; else at z. */
-static const float *start_of(tl_weights p, uint32_t n, float *z)
+const float *tl_start_of(tl_weights p, uint32_t n, float *z)
 {
     if (TL_DENSE_ONLY || !p.in_file) {
         return p.b;
@@ -30,178 +29,11 @@ static void copy(float *to, const float *from, uint32_t n)
     }
 }
 
-/* A part of a window whose inputs lie next to one another, kernel column after column. */
-typedef struct run {
-    uint32_t tap;   /* first weight, in inputs of one output */
-    uint32_t pixel; /* first input element */
-    uint32_t count; /* inputs */
-} run;
-
-/* The next run of a convolution's window, walking by *row and *column; false after the last. */
-static bool next_run(const tl_layer *layer, const tl_window *at, uint32_t *row, uint32_t *column,
-                     run *found)
-{
-    if (at->column >= at->column_end || *row >= at->row_end) {
-        return false;
-    }
-    uint32_t columns = layer->dilation_w == 1 ? (uint32_t)(at->column_end - at->column) : 1u;
-    found->tap = (*row * layer->kernel_w + *column) * layer->in.c;
-    found->pixel = tl_pixel(layer, at, *row, *column);
-    found->count = columns * layer->in.c;
-    *column += columns;
-    if (*column >= at->column_end) {
-        *column = at->column;
-        (*row)++;
-    }
-    return true;
-}
-
-static uint32_t position(const tl_layer *layer, const tl_window *at)
-{
-    return ((uint32_t)at->y * layer->out.w + at->x) * layer->out.c;
-}
-
-/* The window after this one; false after the last. */
-static bool next_window(const tl_layer *layer, tl_window *at)
-{
-    uint32_t x = at->x + 1u;
-    uint32_t y = at->y;
-    if (x == layer->out.w) {
-        x = 0;
-        y++;
-    }
-    if (y == layer->out.h) {
-        return false;
-    }
-    *at = tl_window_at(layer, y, x);
-    return true;
-}
-
-/* The first output of the input channel after the one of output `o`. */
-static uint32_t next_channel(const tl_layer *layer, uint32_t o)
-{
-    o += layer->out.c / layer->in.c;
-    return o == layer->out.c ? 0 : o;
-}
-
-static void conv_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z)
-{
-    uint32_t c_out = layer->out.c;
-    uint32_t stride = tl_inputs_of_one(layer);
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        float *sums = z + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        const float *start = start_of(p, c_out, sums);
-        while (next_run(layer, &at, &row, &column, &r)) {
-            if (p.in_file) {
-                tl_rows(fma, p.w + r.tap, stride, x + r.pixel, r.count, c_out, sums);
-            } else {
-                tl_columns(fma, p.w + r.tap * c_out, x + r.pixel, r.count, c_out, start, sums);
-            }
-            start = sums;
-        }
-    } while (next_window(layer, &at));
-}
-
-static void conv_back(bool fma, const tl_layer *layer, const float *w, const float *d, float *dx)
-{
-    uint32_t c_out = layer->out.c;
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        const float *delta = d + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        while (next_run(layer, &at, &row, &column, &r)) {
-            tl_back(fma, w + r.tap * c_out, delta, r.count, c_out, dx + r.pixel);
-        }
-    } while (next_window(layer, &at));
-}
-
-/* d becomes rate * d on the way. */
-static void conv_update(bool fma, const tl_layer *layer, float *w, float *b, const float *x,
-                        float *d, float rate)
-{
-    uint32_t c_out = layer->out.c;
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        float *g = d + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        tl_bias_step(b, g, g, c_out, rate);
-        while (next_run(layer, &at, &row, &column, &r)) {
-            tl_update(fma, w + r.tap * c_out, x + r.pixel, g, r.count, c_out);
-        }
-    } while (next_window(layer, &at));
-}
-
-/* An input channel of a depthwise convolution and its `multiplier` outputs are a dense layer of one
- * input; `o` walks around the channels, once per pixel. */
-static void depthwise_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x,
-                              float *z)
-{
-    uint32_t c_out = layer->out.c;
-    uint32_t multiplier = c_out / layer->in.c;
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        float *sums = z + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        copy(sums, start_of(p, c_out, sums), c_out);
-        while (next_run(layer, &at, &row, &column, &r)) {
-            const float *w = p.w + r.tap * multiplier;
-            for (uint32_t i = 0, o = 0; i < r.count; i++, o = next_channel(layer, o)) {
-                tl_columns(fma, w + i * multiplier, x + r.pixel + i, 1, multiplier, sums + o, sums + o);
-            }
-        }
-    } while (next_window(layer, &at));
-}
-
-static void depthwise_back(bool fma, const tl_layer *layer, const float *w, const float *d,
-                           float *dx)
-{
-    uint32_t c_out = layer->out.c;
-    uint32_t multiplier = c_out / layer->in.c;
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        const float *delta = d + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        while (next_run(layer, &at, &row, &column, &r)) {
-            const float *taps = w + r.tap * multiplier;
-            for (uint32_t i = 0, o = 0; i < r.count; i++, o = next_channel(layer, o)) {
-                tl_back(fma, taps + i * multiplier, delta + o, 1, multiplier, dx + r.pixel + i);
-            }
-        }
-    } while (next_window(layer, &at));
-}
-
-static void depthwise_update(bool fma, const tl_layer *layer, float *w, float *b, const float *x,
-                             float *d, float rate)
-{
-    uint32_t c_out = layer->out.c;
-    uint32_t multiplier = c_out / layer->in.c;
-    tl_window at = tl_window_at(layer, 0, 0);
-    do {
-        float *g = d + position(layer, &at);
-        uint32_t row = at.row, column = at.column;
-        run r;
-        tl_bias_step(b, g, g, c_out, rate);
-        while (next_run(layer, &at, &row, &column, &r)) {
-            float *taps = w + r.tap * multiplier;
-            for (uint32_t i = 0, o = 0; i < r.count; i++, o = next_channel(layer, o)) {
-                tl_update(fma, taps + i * multiplier, x + r.pixel + i, g + o, 1, multiplier);
-            }
-        }
-    } while (next_window(layer, &at));
-}
-
 #endif
 
 static void dense_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z)
 {
-    const float *start = start_of(p, layer->out.c, z);
+    const float *start = tl_start_of(p, layer->out.c, z);
     if (!TL_DENSE_ONLY && p.in_file) {
         tl_rows(fma, p.w, layer->in.c, x, layer->in.c, layer->out.c, z);
     } else {
@@ -217,10 +49,8 @@ void tl_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, f
         break;
 #if !TL_DENSE_ONLY
     case TL_CONV:
-        conv_forward(fma, layer, p, x, y);
-        break;
     case TL_DEPTHWISE:
-        depthwise_forward(fma, layer, p, x, y);
+        tl_spatial_forward(fma, layer, p, x, y);
         break;
     case TL_ACTIVATE:
         copy(y, x, tl_elements(layer->out));
@@ -245,10 +75,8 @@ void tl_back_layer(bool fma, const tl_layer *layer, const float *w, const float 
         break;
 #if !TL_DENSE_ONLY
     case TL_CONV:
-        conv_back(fma, layer, w, d, dx);
-        break;
     case TL_DEPTHWISE:
-        depthwise_back(fma, layer, w, d, dx);
+        tl_spatial_back(fma, layer, w, d, dx);
         break;
     case TL_ACTIVATE:
         copy(dx, d, n_in);
@@ -263,12 +91,8 @@ void tl_update_layer(bool fma, const tl_layer *layer, float *w, float *b, const 
                      float rate)
 {
 #if !TL_DENSE_ONLY
-    if (layer->kind == TL_CONV) {
-        conv_update(fma, layer, w, b, x, d, rate);
-        return;
-    }
-    if (layer->kind == TL_DEPTHWISE) {
-        depthwise_update(fma, layer, w, b, x, d, rate);
+    if (layer->kind != TL_DENSE) {
+        tl_spatial_update(fma, layer, w, b, x, d, rate);
         return;
     }
 #endif

@@ -12,7 +12,7 @@ typedef struct tl_int8_range {
 /* Bounds from the output's zero point and a fused ReLU or ReLU6. */
 tl_int8_range tl_int8_range_of(const tl_layer *layer);
 
-/* Multiplier and shift, to be used as tl_int8_rescale does, of in * weight / out. `weight` of null
+/* What tl_int8_rescale takes to multiply by in * weight / out. `weight` of null
  * is 1. The product of the first two may be rounded to a float first, as TFLite does for a dense
  * layer with one scale. Scales that are no positive finite numbers give 0. */
 void tl_int8_ratio(float in, const uint8_t *weight, float out, bool rounded, int32_t rescale[2]);
@@ -27,10 +27,11 @@ typedef struct tl_int8_runs {
     uint32_t x_line, w_line;  /* bytes from one line to the next */
     uint32_t channel;         /* bytes from the weights of one output channel to the next */
     int32_t zero;             /* zero point of x */
+    uint32_t step, second;    /* set by tl_int8_channels */
 } tl_int8_runs;
 
 /* y[o] of all output channels of one position of a dense layer or a convolution. */
-void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, const tl_int8_runs *runs,
+void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *runs,
                       tl_int8_range range, int8_t *y);
 
 /* The kinds of layers. */
@@ -52,18 +53,15 @@ static inline uint32_t tl_int8_bias(const tl_layer *layer, uint32_t channel)
     return bias;
 }
 
-/* sum * rescale[0] * 2^(rescale[1] - 31), rounded twice as TFLite's reference kernels do: the
- * product to 31 bits fewer, then the shift half away from zero. The shift is in [-31, 30]; a sum
- * that is too large to be shifted left wraps. */
+/* sum * rescale[0] * 2^(shift - 31) with shift = ~rescale[1] in [-31, 30], rounded twice as TFLite's
+ * reference kernels do: the product to 31 bits fewer, then the shift half away from zero. A sum that
+ * is too large to be shifted left wraps. */
 static inline int32_t tl_int8_rescale(uint32_t sum, const int32_t *rescale)
 {
-    int32_t shift = rescale[1];
-    int32_t value = (int32_t)(sum << (shift > 0 ? shift : 0));
+    int32_t right = rescale[1];
+    int32_t value = (int32_t)(sum << (right < 0 ? ~right : 0));
     int32_t high = (int32_t)(((int64_t)value * rescale[0] + (1 << 30)) >> 31);
-    if (shift >= 0) {
-        return high;
-    }
-    return (((high + (high >> 31)) >> (-shift - 1)) + 1) >> 1;
+    return right < 0 ? high : (((high + (high >> 31)) >> right) + 1) >> 1;
 }
 
 static inline int8_t tl_int8_clamp(int32_t value, tl_int8_range range)

@@ -5,24 +5,47 @@
  */
 #include "tl_int8.h"
 
+#define NOINLINE __attribute__((noinline))
+
 #if defined(__ARM_FEATURE_DSP)
 
 /* Four inputs and four weights of one channel: bytes 0 and 2 in `even`, 1 and 3 in `odd`. */
-#define CHANNEL(sum, load)                                                                         \
-    load "sxtb16 %[t], %[u]\n\t"                                                                   \
-         "smlad " sum ", %[even], %[t], " sum "\n\t"                                               \
-         "sxtb16 %[u], %[u], ror #8\n\t"                                                           \
-         "smlad " sum ", %[odd], %[u], " sum "\n\t"
-
+#define FOUR_PRODUCTS(sum, load)                                                                   \
+    "ldr %[u], " load "\n\t"                                                                       \
+    "sxtb16 %[t], %[u]\n\t"                                                                        \
+    "smlad " sum ", %[even], %[t], " sum "\n\t"                                                    \
+    "sxtb16 %[u], %[u], ror #8\n\t"                                                                \
+    "smlad " sum ", %[odd], %[u], " sum "\n\t"
 #define FOUR_INPUTS                                                                                \
     "ldr %[odd], [%[x]], #4\n\t"                                                                   \
     "sxtab16 %[even], %[offset], %[odd]\n\t"                                                       \
     "sxtab16 %[odd], %[offset], %[odd], ror #8\n\t"                                                \
-    CHANNEL("%[s1]", "ldr %[u], [%[w], %[step]]\n\t")                                              \
-    CHANNEL("%[s0]", "ldr %[u], [%[w]], #4\n\t")                                                   \
-    CHANNEL("%[s3]", "ldr %[u], [%[v], %[step]]\n\t")                                              \
-    CHANNEL("%[s2]", "ldr %[u], [%[v]], #4\n\t")
+    FOUR_PRODUCTS("%[s1]", "[%[w], %[step]]")                                                      \
+    FOUR_PRODUCTS("%[s0]", "[%[w]], #4")                                                           \
+    FOUR_PRODUCTS("%[s3]", "[%[v], %[step]]")                                                      \
+    FOUR_PRODUCTS("%[s2]", "[%[v]], #4")
+#define ONE_INPUT ONE_OF("ldrb %[even], [%[x]], #1\n\t"                                            \
+                         "sxtab16 %[even], %[offset], %[even]\n\t", "smlabb")
+#define OFFSET(zero) (((uint32_t)-(zero) & 0xffffu) * 0x10001u)
 
+#elif defined(__thumb2__)
+
+#define FOUR_INPUTS ONE_INPUT ONE_INPUT ONE_INPUT ONE_INPUT
+#define ONE_INPUT ONE_OF("ldrsb %[even], [%[x]], #1\n\t"                                           \
+                         "add %[even], %[even], %[offset]\n\t", "mla")
+#define OFFSET(zero) ((uint32_t)-(zero))
+
+#endif
+
+#if defined(__thumb2__)
+
+#define ONE_PRODUCT(multiply, sum, load)                                                           \
+    "ldrsb %[u], " load "\n\t" multiply " " sum ", %[even], %[u], " sum "\n\t"
+#define ONE_OF(load, multiply)                                                                     \
+    load ONE_PRODUCT(multiply, "%[s1]", "[%[w], %[step]]")                                         \
+    ONE_PRODUCT(multiply, "%[s0]", "[%[w]], #1")                                                   \
+    ONE_PRODUCT(multiply, "%[s3]", "[%[v], %[step]]")                                              \
+    ONE_PRODUCT(multiply, "%[s2]", "[%[v]], #1")
 #define RUN(code)                                                                                  \
     __asm__ volatile(code                                                                          \
                      : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),    \
@@ -33,58 +56,150 @@
 
 #endif
 
-/* Add to sum[k] the products of channels 0, step, second and second + step. */
-static void dot4(const tl_int8_runs *r, const int8_t *xs, const int8_t *ws, uint32_t step,
-                 uint32_t second, uint32_t sum[4])
+/* Add to s the products of channels 0, step, second and second + step over all runs. */
+static inline __attribute__((always_inline)) void dot4(const tl_int8_runs *r, const int8_t *line,
+                                                       uint32_t *s)
 {
-    uint32_t s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3];
-    for (uint32_t i = r->count; i != 0; i--) {
-        const int8_t *x = xs, *w = ws, *v = ws + second;
-        uint32_t n = r->length;
-        xs += r->x_next;
-        ws += r->w_next;
-#if defined(__ARM_FEATURE_DSP)
-        uint32_t offset = (uint32_t)-r->zero & 0xffffu, even, odd, t, u;
-        offset |= offset << 16;
-        for (; n >= 16u; n -= 16u) {
-            RUN(FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS);
-        }
-        for (; n >= 4u; n -= 4u) {
-            RUN(FOUR_INPUTS);
-        }
+    uint32_t s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3], step = r->step;
+    const int8_t *x_line = r->x;
+    for (uint32_t j = r->lines; j != 0; j--, x_line += r->x_line, line += r->w_line) {
+        const int8_t *xs = x_line, *ws = line;
+        for (uint32_t i = r->count; i != 0; i--, xs += r->x_next, ws += r->w_next) {
+            const int8_t *x = xs, *w = ws, *v = ws + r->second;
+            uint32_t n = r->length;
+#if defined(__thumb2__)
+            uint32_t offset = OFFSET(r->zero), even, odd, t, u;
+            for (; n >= 16u; n -= 16u) {
+                RUN(FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS);
+            }
+            for (; n >= 4u; n -= 4u) {
+                RUN(FOUR_INPUTS);
+            }
+            for (; n != 0; n--) {
+                RUN(ONE_INPUT);
+            }
+#else
+            for (; n != 0; n--, w++, v++) {
+                int32_t value = *x++ - r->zero;
+                s0 += (uint32_t)(value * w[0]);
+                s1 += (uint32_t)(value * w[step]);
+                s2 += (uint32_t)(value * v[0]);
+                s3 += (uint32_t)(value * v[step]);
+            }
 #endif
-        for (; n != 0; n--, w++, v++) {
-            int32_t value = *x++ - r->zero;
-            s0 += (uint32_t)(value * w[0]);
-            s1 += (uint32_t)(value * w[step]);
-            s2 += (uint32_t)(value * v[0]);
-            s3 += (uint32_t)(value * v[step]);
         }
     }
-    sum[0] = s0;
-    sum[1] = s1;
-    sum[2] = s2;
-    sum[3] = s3;
+    s[0] = s0;
+    s[1] = s1;
+    s[2] = s2;
+    s[3] = s3;
 }
 
-void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, const tl_int8_runs *runs,
+#if defined(__ARM_FEATURE_DSP)
+
+/* A ratio of 1 or more: rare. */
+static NOINLINE uint32_t shifted_left(uint32_t sum, const int32_t *rescale,
+                                      const tl_int8_range *range)
+{
+    return (uint32_t)tl_int8_clamp(tl_int8_rescale(sum, rescale), *range);
+}
+
+/* tl_int8_rescale, the output's zero point and the bounds of int8. */
+static inline uint32_t result(uint32_t sum, const int32_t *rescale, const tl_int8_range *range)
+{
+    int32_t right = rescale[1], high, low;
+    if (__builtin_expect(right < 0, 0)) {
+        return shifted_left(sum, rescale, range);
+    }
+    __asm__("smull %[low], %[high], %[sum], %[by]\n\t"
+            "lsls %[low], %[low], #1\n\t"
+            "adcs %[high], %[high], %[high]\n\t"
+            "add %[high], %[high], %[low], lsr #31\n\t"
+            "add %[high], %[high], %[high], asr #31\n\t"
+            "asr %[high], %[high], %[right]\n\t"
+            "add %[high], %[high], #1\n\t"
+            "add %[high], %[zero], %[high], asr #1\n\t"
+            "ssat %[high], #8, %[high]\n\t"
+            : [high] "=&r"(high), [low] "=&r"(low)
+            : [sum] "r"(sum), [by] "r"(rescale[0]), [right] "r"(right), [zero] "r"(range->zero)
+            : "cc");
+    return (uint32_t)high;
+}
+
+/* The results of four channels that lie next to one another; bounds are kept for all at once. */
+static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl_int8_range *range,
+                           int8_t *y)
+{
+    uint32_t low = ((uint32_t)(range->low + range->zero) & 0xffu) * 0x01010101u;
+    uint32_t high = ((uint32_t)(range->high + range->zero) & 0xffu) * 0x01010101u;
+    uint32_t a = result(sum[0], rescale, range), b = result(sum[1], rescale + 2, range);
+    uint32_t c = result(sum[2], rescale + 4, range), d = result(sum[3], rescale + 6, range), t;
+    __asm__("bfi %[a], %[b], #8, #8\n\t"
+            "bfi %[a], %[c], #16, #8\n\t"
+            "bfi %[a], %[d], #24, #8\n\t"
+            "ssub8 %[t], %[a], %[low]\n\t"
+            "sel %[a], %[a], %[low]\n\t"
+            "ssub8 %[t], %[high], %[a]\n\t"
+            "sel %[a], %[a], %[high]\n\t"
+            : [a] "+r"(a), [t] "=&r"(t)
+            : [b] "r"(b), [c] "r"(c), [d] "r"(d), [low] "r"(low), [high] "r"(high)
+            : "cc");
+    __builtin_memcpy(y, &a, 4);
+}
+
+#else
+
+static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl_int8_range *range,
+                           int8_t *y)
+{
+    for (uint32_t k = 0; k < 4u; k++) {
+        y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), *range);
+    }
+}
+
+#endif
+
+/* Four channels that lie next to one another. A function of its own, for its registers. */
+static NOINLINE void four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
+                          const int32_t *rescale, const tl_int8_range *range, int8_t *y)
+{
+    uint32_t s[4] = {0, 0, 0, 0};
+    if (bias != 0) {
+        __builtin_memcpy(s, bias, sizeof s);
+    }
+    dot4(r, w, s);
+    finish4(s, rescale, range, y);
+}
+
+/* One to three channels, some of them computed twice: so none is outside. */
+static NOINLINE void few(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
+                         const int8_t *w, uint32_t first, tl_int8_range range, int8_t *y)
+{
+    uint32_t step = layer->out.c - first > 1u, second = layer->out.c - first - step - 1u;
+    uint32_t at[4] = {first, first + step, first + second, first + second + step}, s[4];
+    for (uint32_t k = 0; k < 4u; k++) {
+        s[k] = tl_int8_bias(layer, at[k]);
+    }
+    r->step = step * r->channel;
+    r->second = second * r->channel;
+    dot4(r, w, s);
+    for (uint32_t k = 0; k < 4u; k++) {
+        y[at[k]] = tl_int8_clamp(tl_int8_rescale(s[k], rescale + 2u * at[k]), range);
+    }
+}
+
+void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *runs,
                       tl_int8_range range, int8_t *y)
 {
     const int8_t *w = runs->w;
-    for (uint32_t o = 0; o < layer->out.c; o += 4u, w += 4u * runs->channel) {
-        /* Of fewer than four channels some are computed twice: which, so that none is outside. */
-        uint32_t left = layer->out.c - o;
-        uint32_t step = left > 1u, second = left > 3u ? 2u : left - step - 1u;
-        uint32_t at[4] = {o, o + step, o + second, o + second + step}, sum[4];
-        for (uint32_t k = 0; k < 4u; k++) {
-            sum[k] = tl_int8_bias(layer, at[k]);
-        }
-        for (uint32_t line = 0; line < runs->lines; line++) {
-            dot4(runs, runs->x + line * runs->x_line, w + line * runs->w_line,
-                 step * runs->channel, second * runs->channel, sum);
-        }
-        for (uint32_t k = 0; k < 4u; k++) {
-            y[at[k]] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * at[k]), range);
-        }
+    const uint8_t *bias = layer->bias;
+    uint32_t o = 0, next = 4u * runs->channel;
+    runs->step = runs->channel;
+    runs->second = 2u * runs->channel;
+    for (; o + 4u <= layer->out.c; o += 4u, w += next, bias += bias != 0 ? 16 : 0) {
+        four(runs, w, bias, rescale + 2u * o, &range, y + o);
+    }
+    if (o < layer->out.c) {
+        few(layer, rescale, runs, w, o, range, y);
     }
 }

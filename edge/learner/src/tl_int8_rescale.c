@@ -59,7 +59,7 @@ void tl_int8_ratio(float in, const uint8_t *weight, float out, bool rounded, int
     number a = number_of(rounded ? in * scale : in), b = number_of(rounded ? 1.0f : scale);
     number c = number_of(out);
     rescale[0] = 0;
-    rescale[1] = 0;
+    rescale[1] = ~0;
     if (a.mantissa == 0 || b.mantissa == 0 || c.mantissa == 0) {
         return;
     }
@@ -76,7 +76,7 @@ void tl_int8_ratio(float in, const uint8_t *weight, float out, bool rounded, int
     }
     if (shift >= -31) {
         rescale[0] = shift > 30 ? 0x7fffffff : (int32_t)q;
-        rescale[1] = shift > 30 ? 30 : shift;
+        rescale[1] = ~(shift > 30 ? 30 : shift);
     }
 }
 

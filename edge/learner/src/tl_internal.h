@@ -107,6 +107,18 @@ void tl_update(bool fma, float *w, const float *x, const float *g, uint32_t n_in
 void tl_back_update(bool fma, float *w, const float *x, const float *d, const float *g,
                     uint32_t n_in, uint32_t n_out, float *dx);
 
+/* tl_columns, tl_back and tl_update at `count` positions next to one another: their inputs are
+ * `x_step` floats apart, their outputs n_out. */
+void tl_columns_run(bool fma, const float *w, const float *x, uint32_t n_in, uint32_t n_out,
+                    float *z, uint32_t x_step, uint32_t count);
+void tl_back_run(bool fma, const float *w, const float *d, uint32_t n_in, uint32_t n_out,
+                 float *dx, uint32_t x_step, uint32_t count);
+void tl_update_run(bool fma, float *w, const float *x, const float *g, uint32_t n_in,
+                   uint32_t n_out, uint32_t x_step, uint32_t count);
+
+/* z[k] += a[k] * (sign * b[k]), where sign is 1 or -1. */
+void tl_products(bool fma, const float *a, const float *b, uint32_t n, float sign, float *z);
+
 /* g[o] = rate * d[o], where g may be d; b[o] -= g[o]. */
 void tl_bias_step(float *b, const float *d, float *g, uint32_t n, float rate);
 
@@ -140,6 +152,15 @@ float tl_gradient_norm(const tl_layer *layer, const float *x, const float *d);
 /* Momentum, weight decay and clipping: the step of one layer. d is overwritten. */
 void tl_momentum_step(const tl_learner *l, const tl_layer *layer, float *w, float *v,
                       const float *x, float *d, float rate);
+
+/* Where n sums start: at the bias itself if it is in the arena, where none is -0; else at z. */
+const float *tl_start_of(tl_weights p, uint32_t n, float *z);
+
+/* The convolutions, as above; dx has to be 0 at first. */
+void tl_spatial_forward(bool fma, const tl_layer *layer, tl_weights p, const float *x, float *z);
+void tl_spatial_back(bool fma, const tl_layer *layer, const float *w, const float *d, float *dx);
+void tl_spatial_update(bool fma, const tl_layer *layer, float *w, float *b, const float *x,
+                       float *d, float rate);
 
 /* Windows of a convolution or pool: the part of a window that lies inside the input. */
 typedef struct tl_window {

@@ -145,7 +145,11 @@ static void backward(tl_learner *l, const float *features, float *y, float *d, f
     const tl_model *m = l->model;
     float *w = l->parameters + l->n_parameters;
     bool ready = false; /* d holds dL/dz */
-    for (uint32_t i = m->n_layers; i-- > l->first;) {
+    uint32_t last = l->first; /* to go back to: the first layer with weights */
+    while (!tl_has_weights(&m->layers[last])) {
+        last++;
+    }
+    for (uint32_t i = m->n_layers; i-- > last;) {
         const tl_layer *layer = &m->layers[i];
         bool first = i == l->first;
         float *x = first ? 0 : y - tl_elements(layer->in);
@@ -154,7 +158,7 @@ static void backward(tl_learner *l, const float *features, float *y, float *d, f
             tl_activate_back(layer->activation, y, d, tl_elements(layer->out));
         }
         w -= tl_has_weights(layer) ? tl_weight_count(layer) + layer->out.c : 0u;
-        ready = step_layer(l, layer, w, first ? features : x, y, d, first ? 0 : spare, masked, rate);
+        ready = step_layer(l, layer, w, first ? features : x, y, d, i == last ? 0 : spare, masked && i != last, rate);
         float *swap = d;
         d = spare;
         spare = swap;

@@ -21,6 +21,7 @@ _FLAGS = (
     *("-std=c99", "-g0", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer"),
     *("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wmissing-prototypes"),
+    "-Wno-overlength-strings",  # assembly in the kernels; every compiler here takes it
     *("-Ifirmware_sim/firmware", "-Iedge/learner/include", "-Iedge/learner/src"),
 )
 Level = Literal["fast", "balanced", "small"]

@@ -91,17 +91,20 @@ def net2() -> Job:
     return _float(spec, x, targets, 0.05, "64-32-10, digits stream")
 
 
-def conv() -> Job:
+def conv(*, before_only: bool = False) -> Job:
     """Convolution 3x3, 4 to 8 channels on 14x14, with gradients of weights and inputs.
 
-    A 1x1 depthwise convolution before it (784 multiply-accumulates) is trained too, so that the
-    gradient of the convolution's inputs is needed. Nothing is 0, so nothing can be left out.
+    A 1x1 depthwise convolution before it is trained too, so that the gradient of the convolution's
+    inputs is needed. Nothing is 0, so nothing can be left out.
+
+    Args:
+        before_only: only that layer before it, to subtract what it costs.
     """
     from edge.steps import conv as convolution
     from edge.steps import depthwise
 
     steps = [depthwise(1, activation="linear"), convolution(8, 3, activation="linear")]
-    spec = ModelSpec.convnet((14, 14, 4), steps)
+    spec = ModelSpec.convnet((14, 14, 4), steps[:1] if before_only else steps)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, spec.n_in)).astype(np.float32)
     targets = rng.normal(size=(8, spec.n_out)).astype(np.float32)

@@ -1,13 +1,16 @@
 """The figures of the firmware: names, targets, and that they are measured."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edge.errors import UsageError
+from edge.errors import ExitCode, UsageError
 from server.bench import BENCH_BOARDS, figures
 from server.bench_models import ArraySensor, net1, net2
 from server.bench_targets import TARGETS
+from server.cli.app import main
 from server.figures import figure, show
 
 ASKED = {
@@ -73,3 +76,43 @@ def test_every_figure_that_was_asked_for() -> None:
         assert (entry.holds is None) == (entry.target == "")
         if entry.name.startswith(("cycles.", "time.", "energy.")):
             assert "estimate" in entry.note
+
+
+def test_a_trace_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], digits: Any
+) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(digits.artefact)
+    command = ["sim", "trace", str(path), "--samples", "3"]
+    assert main([*command, "--json"]) == ExitCode.OK
+    report = json.loads(capsys.readouterr().out)
+    assert report["calls"] == 3
+    assert report["inside"] == "tl_learner_learn"
+    parts = [part["instructions"] for part in report["functions"]]
+    assert sum(parts) == pytest.approx(3 * report["instructions per call"], abs=1)
+    assert sum(part["share"] for part in report["functions"]) == pytest.approx(1, abs=1e-4)
+    assert report["estimates per call"]["cycles from"]
+    assert main([*command, "--predict"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert "tl_learner_predict on" in text
+    assert "not silicon" in text
+
+
+def test_what_the_command_line_refuses(tmp_path: Path, digits: Any) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(digits.artefact)
+    assert main(["sim", "trace", str(path), "--board", "corstone-300"]) == ExitCode.USAGE
+    assert main(["sim", "trace", str(tmp_path / "absent.tflite")]) == ExitCode.USAGE
+    assert main(["sim", "bench", "--core", "m23"]) == ExitCode.USAGE
+
+
+def test_boards_say_which_emulator_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "boards"]) == ExitCode.OK
+    rows = capsys.readouterr().out.splitlines()
+    assert any("corstone-300" in row and "QEMU only" in row for row in rows)
+    assert any("nrf5340-dk" in row and "both" in row for row in rows)
+
+
+def test_the_benchmark_outside_the_package_is_the_same() -> None:
+    source = (Path(__file__).resolve().parents[2] / "benchmarks/firmware.py").read_text()
+    assert "from server.bench import figures" in source

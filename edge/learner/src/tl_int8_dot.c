@@ -24,8 +24,8 @@
     FOUR_PRODUCTS("%[s0]", "[%[w]], #4")                                                           \
     FOUR_PRODUCTS("%[s3]", "[%[v], %[step]]")                                                      \
     FOUR_PRODUCTS("%[s2]", "[%[v]], #4")
-#define UNROLLED 16u
-#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS
+#define UNROLLED 8u
+#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS
 #define ONE_INPUT ONE_OF("ldrb %[even], [%[x]], #1\n\t"                                            \
                          "sxtab16 %[even], %[offset], %[even]\n\t", "smlabb")
 #define OFFSET(zero) (((uint32_t)-(zero) & 0xffffu) * 0x10001u)
@@ -176,19 +176,23 @@ static NOINLINE void four(const tl_int8_runs *r, const int8_t *w, const uint8_t 
 }
 
 /* One to three channels, some of them computed twice: so none is outside. */
-static NOINLINE void few(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
-                         const int8_t *w, uint32_t first, tl_int8_range range, int8_t *y)
+static void few(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r, const int8_t *w,
+                uint32_t first, const tl_int8_range *range, int8_t *y)
 {
     uint32_t step = layer->out.c - first > 1u, second = layer->out.c - first - step - 1u;
-    uint32_t at[4] = {first, first + step, first + second, first + second + step}, s[4];
+    uint32_t at[4] = {first, first + step, first + second, first + second + step};
+    int32_t bias[4], by[8];
+    int8_t found[4];
     for (uint32_t k = 0; k < 4u; k++) {
-        s[k] = tl_int8_bias(layer, at[k]);
+        bias[k] = (int32_t)tl_int8_bias(layer, at[k]);
+        by[2u * k] = rescale[2u * at[k]];
+        by[2u * k + 1u] = rescale[2u * at[k] + 1u];
     }
     r->step = step * r->channel;
     r->second = second * r->channel;
-    dot4(r, w, s);
+    four(r, w, (const uint8_t *)(const void *)bias, by, range, found);
     for (uint32_t k = 0; k < 4u; k++) {
-        y[at[k]] = tl_int8_clamp(tl_int8_rescale(s[k], rescale + 2u * at[k]), range);
+        y[at[k]] = found[k];
     }
 }
 
@@ -204,6 +208,6 @@ void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_run
         four(runs, w, bias, rescale + 2u * o, &range, y + o);
     }
     if (o < layer->out.c) {
-        few(layer, rescale, runs, w, o, range, y);
+        few(layer, rescale, runs, w, o, &range, y);
     }
 }

@@ -32,6 +32,17 @@ bool tl_all_finite(const float *x, uint32_t n)
     return carried >> 31 == 0;
 }
 
+#if defined(__arm__) && defined(__thumb2__) && defined(__ARM_FP)
+
+float tl_sqrt(float x)
+{
+    float root;
+    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x)); /* rounds correctly, as below */
+    return root;
+}
+
+#else
+
 /* floor(sqrt(n)) for n < 2^50, one bit at a time. */
 static uint32_t integer_sqrt(uint64_t n)
 {
@@ -76,6 +87,8 @@ float tl_sqrt(float x)
     uint32_t rounded = (root >> 1) + (root & 1u);
     return float_of(((uint32_t)(exponent / 2 + 127) << 23) + (rounded - 0x800000u));
 }
+
+#endif
 
 float tl_exp(float x)
 {

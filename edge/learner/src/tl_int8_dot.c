@@ -24,8 +24,8 @@
     FOUR_PRODUCTS("%[s0]", "[%[w]], #4")                                                           \
     FOUR_PRODUCTS("%[s3]", "[%[v], %[step]]")                                                      \
     FOUR_PRODUCTS("%[s2]", "[%[v]], #4")
-#define UNROLLED 8u
-#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS
+#define UNROLLED 16u
+#define MANY_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS
 #define ONE_INPUT ONE_OF("ldrb %[even], [%[x]], #1\n\t"                                            \
                          "sxtab16 %[even], %[offset], %[even]\n\t", "smlabb")
 #define OFFSET(zero) (((uint32_t)-(zero) & 0xffffu) * 0x10001u)

@@ -35,6 +35,10 @@
                          "add %[even], %[even], %[offset]\n\t", "mla")
 #define OFFSET(zero) ((uint32_t)-(zero))
 
+#else
+
+#define OFFSET(zero) ((uint32_t)-(zero))
+
 #endif
 
 #if defined(__thumb2__)
@@ -61,14 +65,18 @@ static inline __attribute__((always_inline)) void dot4(const tl_int8_runs *r, co
                                                        uint32_t *s)
 {
     uint32_t s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3], step = r->step;
+    uint32_t j = r->lines;
     const int8_t *x_line = r->x;
-    for (uint32_t j = r->lines; j != 0; j--, x_line += r->x_line, line += r->w_line) {
+    do {
         const int8_t *xs = x_line, *ws = line;
-        for (uint32_t i = r->count; i != 0; i--, xs += r->x_next, ws += r->w_next) {
+        uint32_t i = r->count;
+        do {
             const int8_t *x = xs, *w = ws, *v = ws + r->second;
             uint32_t n = r->length;
+            xs += r->x_next;
+            ws += r->w_next;
 #if defined(__thumb2__)
-            uint32_t offset = OFFSET(r->zero), even, odd, t, u;
+            uint32_t offset = r->offset, even, odd, t, u;
             for (; n >= 16u; n -= 16u) {
                 RUN(FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS FOUR_INPUTS);
             }
@@ -80,36 +88,52 @@ static inline __attribute__((always_inline)) void dot4(const tl_int8_runs *r, co
             }
 #else
             for (; n != 0; n--, w++, v++) {
-                int32_t value = *x++ - r->zero;
+                int32_t value = *x++ + (int32_t)r->offset;
                 s0 += (uint32_t)(value * w[0]);
                 s1 += (uint32_t)(value * w[step]);
                 s2 += (uint32_t)(value * v[0]);
                 s3 += (uint32_t)(value * v[step]);
             }
 #endif
-        }
-    }
+        } while (--i != 0);
+        x_line += r->x_line;
+        line += r->w_line;
+    } while (--j != 0);
     s[0] = s0;
     s[1] = s1;
     s[2] = s2;
     s[3] = s3;
 }
 
+/* A range as it is used most: with DSP instructions the bounds of four bytes in a word, and twice
+ * the zero point and 1, because the last shift of a rescaled sum comes after it is added. */
+typedef struct bounds {
+    tl_int8_range range;
+    uint32_t low, high;
+    int32_t middle;
+} bounds;
+
+static bounds bounds_of(tl_int8_range range)
+{
+    bounds b = {range, ((uint32_t)(range.low + range.zero) & 0xffu) * 0x01010101u,
+                ((uint32_t)(range.high + range.zero) & 0xffu) * 0x01010101u, 2 * range.zero + 1};
+    return b;
+}
+
 #if defined(__ARM_FEATURE_DSP)
 
 /* A ratio of 1 or more: rare. */
-static NOINLINE uint32_t shifted_left(uint32_t sum, const int32_t *rescale,
-                                      const tl_int8_range *range)
+static NOINLINE uint32_t shifted_left(uint32_t sum, const int32_t *rescale, const bounds *b)
 {
-    return (uint32_t)tl_int8_clamp(tl_int8_rescale(sum, rescale), *range);
+    return (uint32_t)tl_int8_clamp(tl_int8_rescale(sum, rescale), b->range);
 }
 
 /* tl_int8_rescale, the output's zero point and the bounds of int8. */
-static inline uint32_t result(uint32_t sum, const int32_t *rescale, const tl_int8_range *range)
+static inline uint32_t result(uint32_t sum, const int32_t *rescale, const bounds *b)
 {
-    int32_t right = rescale[1], high, low;
+    int32_t by = rescale[0], right = rescale[1], high, low;
     if (__builtin_expect(right < 0, 0)) {
-        return shifted_left(sum, rescale, range);
+        return shifted_left(sum, rescale, b);
     }
     __asm__("smull %[low], %[high], %[sum], %[by]\n\t"
             "lsls %[low], %[low], #1\n\t"
@@ -117,21 +141,18 @@ static inline uint32_t result(uint32_t sum, const int32_t *rescale, const tl_int
             "add %[high], %[high], %[low], lsr #31\n\t"
             "add %[high], %[high], %[high], asr #31\n\t"
             "asr %[high], %[high], %[right]\n\t"
-            "add %[high], %[high], #1\n\t"
-            "add %[high], %[zero], %[high], asr #1\n\t"
-            "ssat %[high], #8, %[high]\n\t"
+            "add %[high], %[high], %[middle]\n\t"
+            "ssat %[high], #8, %[high], asr #1\n\t"
             : [high] "=&r"(high), [low] "=&r"(low)
-            : [sum] "r"(sum), [by] "r"(rescale[0]), [right] "r"(right), [zero] "r"(range->zero)
+            : [sum] "r"(sum), [by] "r"(by), [right] "r"(right), [middle] "r"(b->middle)
             : "cc");
     return (uint32_t)high;
 }
 
 /* The results of four channels that lie next to one another; bounds are kept for all at once. */
-static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl_int8_range *range,
+static inline void finish4(const uint32_t *sum, const int32_t *rescale, const bounds *range,
                            int8_t *y)
 {
-    uint32_t low = ((uint32_t)(range->low + range->zero) & 0xffu) * 0x01010101u;
-    uint32_t high = ((uint32_t)(range->high + range->zero) & 0xffu) * 0x01010101u;
     uint32_t a = result(sum[0], rescale, range), b = result(sum[1], rescale + 2, range);
     uint32_t c = result(sum[2], rescale + 4, range), d = result(sum[3], rescale + 6, range), t;
     __asm__("bfi %[a], %[b], #8, #8\n\t"
@@ -142,18 +163,17 @@ static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl
             "ssub8 %[t], %[high], %[a]\n\t"
             "sel %[a], %[a], %[high]\n\t"
             : [a] "+r"(a), [t] "=&r"(t)
-            : [b] "r"(b), [c] "r"(c), [d] "r"(d), [low] "r"(low), [high] "r"(high)
+            : [b] "r"(b), [c] "r"(c), [d] "r"(d), [low] "r"(range->low), [high] "r"(range->high)
             : "cc");
     __builtin_memcpy(y, &a, 4);
 }
 
 #else
 
-static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl_int8_range *range,
-                           int8_t *y)
+static inline void finish4(const uint32_t *sum, const int32_t *rescale, const bounds *b, int8_t *y)
 {
     for (uint32_t k = 0; k < 4u; k++) {
-        y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), *range);
+        y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), b->range);
     }
 }
 
@@ -161,7 +181,7 @@ static inline void finish4(const uint32_t *sum, const int32_t *rescale, const tl
 
 /* Four channels that lie next to one another. A function of its own, for its registers. */
 static NOINLINE void four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
-                          const int32_t *rescale, const tl_int8_range *range, int8_t *y)
+                          const int32_t *rescale, const bounds *range, int8_t *y)
 {
     uint32_t s[4] = {0, 0, 0, 0};
     if (bias != 0) {
@@ -194,10 +214,12 @@ void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_run
     const int8_t *w = runs->w;
     const uint8_t *bias = layer->bias;
     uint32_t o = 0, next = 4u * runs->channel;
+    bounds b = bounds_of(range);
+    runs->offset = OFFSET(runs->zero);
     runs->step = runs->channel;
     runs->second = 2u * runs->channel;
     for (; o + 4u <= layer->out.c; o += 4u, w += next, bias += bias != 0 ? 16 : 0) {
-        four(runs, w, bias, rescale + 2u * o, &range, y + o);
+        four(runs, w, bias, rescale + 2u * o, &b, y + o);
     }
     if (o < layer->out.c) {
         few(layer, rescale, runs, w, o, range, y);

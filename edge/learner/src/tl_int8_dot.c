@@ -122,65 +122,62 @@ static bounds bounds_of(tl_int8_range range)
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* A ratio of 1 or more: rare. */
-static NOINLINE uint32_t shifted_left(uint32_t sum, const int32_t *rescale, const bounds *b)
-{
-    return (uint32_t)tl_int8_clamp(tl_int8_rescale(sum, rescale), b->range);
-}
-
 /* tl_int8_rescale, the output's zero point and the bounds of int8. */
-static inline uint32_t result(uint32_t sum, const int32_t *rescale, const bounds *b)
-{
-    int32_t by = rescale[0], right = rescale[1], high, low;
-    if (__builtin_expect(right < 0, 0)) {
-        return shifted_left(sum, rescale, b);
-    }
-    __asm__("smull %[low], %[high], %[sum], %[by]\n\t"
-            "lsls %[low], %[low], #1\n\t"
-            "adcs %[high], %[high], %[high]\n\t"
-            "add %[high], %[high], %[low], lsr #31\n\t"
-            "add %[high], %[high], %[high], asr #31\n\t"
-            "asr %[high], %[high], %[right]\n\t"
-            "add %[high], %[high], %[middle]\n\t"
-            "ssat %[high], #8, %[high], asr #1\n\t"
-            : [high] "=&r"(high), [low] "=&r"(low)
-            : [sum] "r"(sum), [by] "r"(by), [right] "r"(right), [middle] "r"(b->middle)
-            : "cc");
-    return (uint32_t)high;
-}
+#define RESULT(sum)                                                                                \
+    "ldrd %[by], %[right], [%[table]], #8\n\t"                                                     \
+    "smull %[low], " sum ", " sum ", %[by]\n\t"                                                    \
+    "lsls %[low], %[low], #1\n\t"                                                                  \
+    "adcs " sum ", " sum ", " sum "\n\t"                                                           \
+    "add " sum ", " sum ", %[low], lsr #31\n\t"                                                    \
+    "add " sum ", " sum ", " sum ", asr #31\n\t"                                                   \
+    "orr %[all], %[all], %[right]\n\t"                                                             \
+    "asr " sum ", " sum ", %[right]\n\t"                                                           \
+    "add " sum ", " sum ", %[middle]\n\t"                                                          \
+    "ssat " sum ", #8, " sum ", asr #1\n\t"
 
-/* The results of four channels that lie next to one another; bounds are kept for all at once. */
-static inline void finish4(const uint32_t *sum, const int32_t *rescale, const bounds *range,
+/* The results of four channels that lie next to one another; bounds are kept for all at once.
+ * False, and nothing is written, if a ratio is 1 or more: its sum must be shifted left. */
+static inline bool finish4(const uint32_t *sum, const int32_t *rescale, const bounds *range,
                            int8_t *y)
 {
-    uint32_t a = result(sum[0], rescale, range), b = result(sum[1], rescale + 2, range);
-    uint32_t c = result(sum[2], rescale + 4, range), d = result(sum[3], rescale + 6, range), t;
-    __asm__("bfi %[a], %[b], #8, #8\n\t"
+    uint32_t a = sum[0], b = sum[1], c = sum[2], d = sum[3], low, by;
+    int32_t right, all = 0;
+    __asm__(RESULT("%[a]") RESULT("%[b]") RESULT("%[c]") RESULT("%[d]")
+            "bfi %[a], %[b], #8, #8\n\t"
             "bfi %[a], %[c], #16, #8\n\t"
             "bfi %[a], %[d], #24, #8\n\t"
-            "ssub8 %[t], %[a], %[low]\n\t"
+            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [table] "+r"(rescale),
+              [all] "+r"(all), [low] "=&r"(low), [by] "=&r"(by), [right] "=&r"(right)
+            : [middle] "r"(range->middle)
+            : "cc", "memory");
+    if (all < 0) {
+        return false;
+    }
+    __asm__("ssub8 %[t], %[a], %[low]\n\t"
             "sel %[a], %[a], %[low]\n\t"
             "ssub8 %[t], %[high], %[a]\n\t"
             "sel %[a], %[a], %[high]\n\t"
-            : [a] "+r"(a), [t] "=&r"(t)
-            : [b] "r"(b), [c] "r"(c), [d] "r"(d), [low] "r"(range->low), [high] "r"(range->high)
+            : [a] "+r"(a), [t] "=&r"(b)
+            : [low] "r"(range->low), [high] "r"(range->high)
             : "cc");
     __builtin_memcpy(y, &a, 4);
+    return true;
 }
 
 #else
 
-static inline void finish4(const uint32_t *sum, const int32_t *rescale, const bounds *b, int8_t *y)
+static inline bool finish4(const uint32_t *sum, const int32_t *rescale, const bounds *b, int8_t *y)
 {
     for (uint32_t k = 0; k < 4u; k++) {
         y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), b->range);
     }
+    return true;
 }
 
 #endif
 
 /* Four channels that lie next to one another. A function of its own, for its registers. */
-static NOINLINE void four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
+static NOINLINE bool four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
                           const int32_t *rescale, const bounds *range, int8_t *y)
 {
     uint32_t s[4] = {0, 0, 0, 0};
@@ -188,14 +185,15 @@ static NOINLINE void four(const tl_int8_runs *r, const int8_t *w, const uint8_t 
         __builtin_memcpy(s, bias, sizeof s);
     }
     dot4(r, w, s);
-    finish4(s, rescale, range, y);
+    return finish4(s, rescale, range, y);
 }
 
-/* One to three channels, some of them computed twice: so none is outside. */
-static NOINLINE void few(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
+/* Up to four channels. Of fewer some are computed twice: so none is outside. */
+static NOINLINE void any(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
                          const int8_t *w, uint32_t first, tl_int8_range range, int8_t *y)
 {
-    uint32_t step = layer->out.c - first > 1u, second = layer->out.c - first - step - 1u;
+    uint32_t left = layer->out.c - first;
+    uint32_t step = left > 1u, second = left > 3u ? 2u : left - step - 1u;
     uint32_t at[4] = {first, first + step, first + second, first + second + step}, s[4];
     for (uint32_t k = 0; k < 4u; k++) {
         s[k] = tl_int8_bias(layer, at[k]);
@@ -219,9 +217,11 @@ void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_run
     runs->step = runs->channel;
     runs->second = 2u * runs->channel;
     for (; o + 4u <= layer->out.c; o += 4u, w += next, bias += bias != 0 ? 16 : 0) {
-        four(runs, w, bias, rescale + 2u * o, &b, y + o);
+        if (!four(runs, w, bias, rescale + 2u * o, &b, y + o)) {
+            any(layer, rescale, runs, w, o, range, y);
+        }
     }
     if (o < layer->out.c) {
-        few(layer, rescale, runs, w, o, range, y);
+        any(layer, rescale, runs, w, o, range, y);
     }
 }

@@ -1,6 +1,8 @@
 /* Int8 dense layers and convolutions: which parts of the input meet which weights. */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 void tl_int8_dense(const tl_layer *layer, const int32_t *rescale, const int8_t *x, int8_t *y)
 {
     tl_int8_runs runs = {x, (const int8_t *)layer->weights, layer->in.c, 1, 0, 0, 1, 0, 0,
@@ -46,3 +48,5 @@ void tl_int8_conv(const tl_layer *layer, const int32_t *rescale, const int8_t *x
         }
     }
 }
+
+#endif

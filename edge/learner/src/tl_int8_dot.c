@@ -5,34 +5,36 @@
  */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 #define NOINLINE __attribute__((noinline))
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* Four inputs and four weights of one channel: bytes 0 and 2 in `even`, 1 and 3 in `odd`. */
+/* Four inputs and four weights of one channel: bytes 0 and 2 in `e`, 1 and 3 in `o`. */
 #define FOUR_PRODUCTS(sum, load)                                                                   \
-    "ldr %[u], " load "\n\t"                                                                       \
-    "sxtb16 %[t], %[u]\n\t"                                                                        \
-    "smlad " sum ", %[even], %[t], " sum "\n\t"                                                    \
-    "sxtb16 %[u], %[u], ror #8\n\t"                                                                \
-    "smlad " sum ", %[odd], %[u], " sum "\n\t"
+    "ldr %[u], " load "\n"                                                                         \
+    "sxtb16 %[t],%[u]\n"                                                                           \
+    "smlad " sum ", %[e],%[t], " sum "\n"                                                          \
+    "sxtb16 %[u],%[u], ror #8\n"                                                                   \
+    "smlad " sum ", %[o],%[u], " sum "\n"
 #define FOUR_INPUTS                                                                                \
-    "ldr %[odd], [%[x]], #4\n\t"                                                                   \
-    "sxtab16 %[even], %[offset], %[odd]\n\t"                                                       \
-    "sxtab16 %[odd], %[offset], %[odd], ror #8\n\t"                                                \
-    FOUR_PRODUCTS("%[s1]", "[%[w], %[step]]")                                                      \
+    "ldr %[o], [%[x]], #4\n"                                                                       \
+    "sxtab16 %[e],%[z],%[o]\n"                                                                     \
+    "sxtab16 %[o],%[z],%[o], ror #8\n"                                                             \
+    FOUR_PRODUCTS("%[s1]", "[%[w],%[d]]")                                                          \
     FOUR_PRODUCTS("%[s0]", "[%[w]], #4")                                                           \
-    FOUR_PRODUCTS("%[s3]", "[%[v], %[step]]")                                                      \
+    FOUR_PRODUCTS("%[s3]", "[%[v],%[d]]")                                                          \
     FOUR_PRODUCTS("%[s2]", "[%[v]], #4")
-#define ONE_INPUT ONE_OF("ldrb %[even], [%[x]], #1\n\t"                                            \
-                         "sxtab16 %[even], %[offset], %[even]\n\t", "smlabb")
+#define ONE_INPUT ONE_OF("ldrb %[e], [%[x]], #1\n"                                                 \
+                         "sxtab16 %[e],%[z],%[e]\n", "smlabb")
 #define OFFSET(zero) (((uint32_t)-(zero) & 0xffffu) * 0x10001u)
 
 #elif defined(__thumb2__)
 
 #define FOUR_INPUTS ONE_INPUT ONE_INPUT ONE_INPUT ONE_INPUT
-#define ONE_INPUT ONE_OF("ldrsb %[even], [%[x]], #1\n\t"                                           \
-                         "add %[even], %[even], %[offset]\n\t", "mla")
+#define ONE_INPUT ONE_OF("ldrsb %[e], [%[x]], #1\n"                                                \
+                         "add %[e],%[e],%[z]\n", "mla")
 #define OFFSET(zero) ((uint32_t)-(zero))
 
 #else
@@ -44,19 +46,37 @@
 #if defined(__thumb2__)
 
 #define ONE_PRODUCT(multiply, sum, load)                                                           \
-    "ldrsb %[u], " load "\n\t" multiply " " sum ", %[even], %[u], " sum "\n\t"
+    "ldrsb %[u]," load "\n" multiply " " sum ",%[e],%[u]," sum "\n"
 #define ONE_OF(load, multiply)                                                                     \
-    load ONE_PRODUCT(multiply, "%[s1]", "[%[w], %[step]]")                                         \
+    load ONE_PRODUCT(multiply, "%[s1]", "[%[w],%[d]]")                                             \
     ONE_PRODUCT(multiply, "%[s0]", "[%[w]], #1")                                                   \
-    ONE_PRODUCT(multiply, "%[s3]", "[%[v], %[step]]")                                              \
+    ONE_PRODUCT(multiply, "%[s3]", "[%[v],%[d]]")                                                  \
     ONE_PRODUCT(multiply, "%[s2]", "[%[v]], #1")
 #define RUN(code)                                                                                  \
     __asm__ volatile(code                                                                          \
                      : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),    \
-                       [w] "+r"(w), [v] "+r"(v), [even] "=&r"(even), [odd] "=&r"(odd),             \
+                       [w] "+r"(w), [v] "+r"(v), [e] "=&r"(even), [o] "=&r"(odd),                  \
                        [t] "=&r"(t), [u] "=&r"(u)                                                  \
-                     : [step] "r"(step), [offset] "r"(offset)                                      \
+                     : [d] "r"(step), [z] "r"(offset)                                              \
                      : "memory")
+
+#endif
+
+#if !defined(__thumb2__)
+
+/* Two channels at a time: what fits into the eight registers of a Cortex-M0. */
+static NOINLINE void add_two(const int8_t *x, const int8_t *v, const int8_t *w, uint32_t n,
+                             int32_t offset, uint32_t *a, uint32_t *b)
+{
+    uint32_t sum_a = *a, sum_b = *b;
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t value = x[i] + offset;
+        sum_a += (uint32_t)(value * v[i]);
+        sum_b += (uint32_t)(value * w[i]);
+    }
+    *a = sum_a;
+    *b = sum_b;
+}
 
 #endif
 
@@ -87,13 +107,8 @@ static inline __attribute__((always_inline)) void dot4(const tl_int8_runs *r, co
                 RUN(ONE_INPUT);
             }
 #else
-            for (; n != 0; n--, w++, v++) {
-                int32_t value = *x++ + (int32_t)r->offset;
-                s0 += (uint32_t)(value * w[0]);
-                s1 += (uint32_t)(value * w[step]);
-                s2 += (uint32_t)(value * v[0]);
-                s3 += (uint32_t)(value * v[step]);
-            }
+            add_two(x, w, w + step, n, (int32_t)r->offset, &s0, &s1);
+            add_two(x, v, v + step, n, (int32_t)r->offset, &s2, &s3);
 #endif
         } while (--i != 0);
         x_line += r->x_line;
@@ -225,3 +240,5 @@ void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_run
         any(layer, rescale, runs, w, o, range, y);
     }
 }
+
+#endif

@@ -1,6 +1,8 @@
 /* Int8 depthwise convolutions: four output channels at a time. */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 /* Channels [first, first + 4) of one position, each from an input channel of its own. */
 static void four(const tl_layer *layer, const tl_window *at, const int8_t *x, uint32_t first,
                  uint32_t sum[4])
@@ -86,3 +88,5 @@ void tl_int8_depthwise(const tl_layer *layer, const int32_t *rescale, const int8
         }
     }
 }
+
+#endif

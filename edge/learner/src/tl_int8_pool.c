@@ -1,6 +1,8 @@
 /* Int8 pools, mean and padding. */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 static int32_t largest_of(const tl_layer *layer, const tl_window *at, const int8_t *x)
 {
     int32_t largest = -128;
@@ -70,3 +72,5 @@ void tl_int8_pad(const tl_layer *layer, const int8_t *x, int8_t *y)
         }
     }
 }
+
+#endif

@@ -15,12 +15,12 @@ Step = Callable[[Any, Any, Any], Any]
 
 
 def plain(s: Any, a: Any, b: Any) -> Any:
-    """s + a * b in two roundings (contract `mul_add`)."""
+    """S + a * b in two roundings (contract `mul_add`)."""
     return s + a * b
 
 
 def fused(s: Any, a: Any, b: Any) -> Any:
-    """s + a * b in one rounding (contract `fma`).
+    """S + a * b in one rounding (contract `fma`).
 
     The product is exact in float64. Its sum with s is rounded to odd (S. Boldo and G. Melquiond,
     IEEE Transactions on Computers 57 (2008) 462-471), so that the second rounding, to float32,

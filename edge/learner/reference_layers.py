@@ -71,7 +71,7 @@ class FloatLayer:
                 chosen = self._weights_of_output(tap, o)
                 sums = self.step(sums, chosen, self._delta_of_output(here, o))
             dx[tap.pixels] = sums
-        return dx.reshape(-1)
+        return np.asarray(dx, F).reshape(-1)
 
     def update(self, w: Float32, b: Float32, x: Float32, d: Float32, rate: Any) -> None:
         """Take w -= rate * dL/dw and b -= rate * dL/db, in place."""
@@ -124,8 +124,8 @@ class FloatLayer:
 
     def _weights_of_output(self, tap: Tap, o: int) -> Float32:
         if self.part.kind == "depthwise":
-            return self.w[tap.row, tap.column, o :: self._outputs_of_one()]
-        return self.w[o, tap.row, tap.column]
+            return np.asarray(self.w[tap.row, tap.column, o :: self._outputs_of_one()], F)
+        return np.asarray(self.w[o, tap.row, tap.column], F)
 
     def _delta_of_output(self, here: Float32, o: int) -> Float32:
         if self.part.kind == "depthwise":

@@ -1,12 +1,13 @@
 #include "tl_internal.h"
 
-/* Zeros for what is negative, by its bits: a comparison of floats is a call where there is no FPU. */
+/* Zero for what is not positive, by its bits: a comparison of floats is a call where there is no FPU. */
 static inline void rectify(float *z)
 {
     uint32_t bits;
     __builtin_memcpy(&bits, z, sizeof bits);
-    bits &= (bits >> 31) - 1u;
-    __builtin_memcpy(z, &bits, sizeof bits);
+    if (bits > 0x7f800000u) { /* negative, -0, or not a number */
+        *z = 0.0f;
+    }
 }
 
 static void relu(float *z, uint32_t n)

@@ -36,6 +36,9 @@ typedef struct tl_int8_runs {
 void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *runs,
                       tl_int8_range range, int8_t *y);
 
+/* Rescale the sums of four channels that lie next to one another, and bound the results. */
+void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_range range, int8_t *y);
+
 /* The kinds of layers. */
 void tl_int8_dense(const tl_layer *layer, const int32_t *rescale, const int8_t *x, int8_t *y);
 void tl_int8_conv(const tl_layer *layer, const int32_t *rescale, const int8_t *x, int8_t *y);

@@ -191,6 +191,16 @@ static inline bool finish4(const uint32_t *sum, const int32_t *rescale, const bo
 
 #endif
 
+void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_range range, int8_t *y)
+{
+    bounds b = bounds_of(range);
+    if (!finish4(sum, rescale, &b, y)) {
+        for (uint32_t k = 0; k < 4u; k++) {
+            y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), range);
+        }
+    }
+}
+
 /* Four channels that lie next to one another. A function of its own, for its registers. */
 static NOINLINE bool four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
                           const int32_t *rescale, const bounds *range, int8_t *y)

@@ -4,6 +4,9 @@
 
 #include "tl_internal.h"
 
+/* For inner loops that shall have all registers to themselves. */
+#define NOINLINE __attribute__((noinline))
+
 /* What a layer may give: bounds of a rescaled sum before the output's zero point is added. */
 typedef struct tl_int8_range {
     int32_t low, high, zero;

@@ -28,15 +28,18 @@ static taps taps_of(const tl_layer *layer, const tl_window *at, const int8_t *x)
 }
 
 /* Channels [first, first + 4) of one position, each from an input channel of its own. */
-static void four(const tl_layer *layer, const taps *t, uint32_t first, uint32_t sum[4])
+static NOINLINE void four(const tl_layer *layer, const taps *t, uint32_t first, uint32_t sum[4])
 {
     uint32_t s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3], next = layer->out.c;
     const int8_t *x_row = t->x + first, *w_row = t->w + first;
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t offset = ((uint32_t)-layer->in_zero & 0xffffu) * 0x10001u;
+#endif
     for (uint32_t i = t->rows; i != 0; i--, x_row += t->x_row, w_row += t->w_row) {
         const int8_t *x = x_row, *w = w_row;
         for (uint32_t j = t->columns; j != 0; j--, x += t->x_column, w += next) {
 #if defined(__ARM_FEATURE_DSP)
-            uint32_t offset = ((uint32_t)-layer->in_zero & 0xffffu) * 0x10001u, a, b, even, odd;
+            uint32_t a, b, even, odd;
             __builtin_memcpy(&a, x, 4);
             __builtin_memcpy(&b, w, 4);
             __asm__("sxtab16 %[even], %[offset], %[a]\n\t"
@@ -66,8 +69,8 @@ static void four(const tl_layer *layer, const taps *t, uint32_t first, uint32_t 
 }
 
 /* Four channels that have one input channel in common; those from `count` on count for nothing. */
-static void shared(const tl_layer *layer, const taps *t, uint32_t first, uint32_t count,
-                   uint32_t sum[4])
+static NOINLINE void shared(const tl_layer *layer, const taps *t, uint32_t first, uint32_t count,
+                            uint32_t sum[4])
 {
     uint32_t s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3], next = layer->out.c;
     uint32_t b = count > 1u, c = count > 2u ? 2u : 0u, d = count > 3u ? 3u : 0u;

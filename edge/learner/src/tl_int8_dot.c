@@ -7,8 +7,6 @@
 
 #if !TL_DENSE_ONLY
 
-#define NOINLINE __attribute__((noinline))
-
 #if defined(__ARM_FEATURE_DSP)
 
 /* Four inputs and four weights of one channel: bytes 0 and 2 in `e`, 1 and 3 in `o`. */

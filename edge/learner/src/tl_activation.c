@@ -1,13 +1,17 @@
 #include "tl_internal.h"
 
-/* Zero for what is not positive, by its bits: a comparison of floats is a call where there is no FPU. */
+/* Zero for what is negative; NaN stays, so that the loss shows it. By its bits: a comparison of
+ * floats is a call where there is no FPU. */
 static inline void rectify(float *z)
 {
     uint32_t bits;
     __builtin_memcpy(&bits, z, sizeof bits);
-    if (bits > 0x7f800000u) { /* negative, -0, or not a number */
-        *z = 0.0f;
-    }
+#if defined(__arm__)
+    bits &= (bits >> 31) - 1u; /* an invalid operation gives a NaN with a plus here */
+#else
+    bits = bits >> 31 != 0 && bits <= 0xff800000u ? 0u : bits;
+#endif
+    __builtin_memcpy(z, &bits, sizeof bits);
 }
 
 static void relu(float *z, uint32_t n)

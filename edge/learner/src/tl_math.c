@@ -23,11 +23,20 @@ bool tl_is_finite(float x)
     return (bits_of(x) & 0x7f800000u) != 0x7f800000u;
 }
 
+static inline uint32_t next_exponent(float x)
+{
+    return (bits_of(x) & 0x7f800000u) + 0x00800000u;
+}
+
 bool tl_all_finite(const float *x, uint32_t n)
 {
     uint32_t carried = 0; /* its top bit: adding one to some exponent overflowed */
-    for (uint32_t i = 0; i < n; i++) {
-        carried |= (bits_of(x[i]) & 0x7f800000u) + 0x00800000u;
+    for (; n >= 4u && !TL_DENSE_ONLY; n -= 4u, x += 4) {
+        carried |= next_exponent(x[0]) | next_exponent(x[1]);
+        carried |= next_exponent(x[2]) | next_exponent(x[3]);
+    }
+    for (; n != 0; n--) {
+        carried |= next_exponent(*x++);
     }
     return carried >> 31 == 0;
 }

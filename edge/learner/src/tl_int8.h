@@ -4,6 +4,9 @@
 
 #include "tl_internal.h"
 
+/* For inner loops that shall have all registers to themselves. */
+#define NOINLINE __attribute__((noinline))
+
 /* What a layer may give: bounds of a rescaled sum before the output's zero point is added. */
 typedef struct tl_int8_range {
     int32_t low, high, zero;
@@ -35,6 +38,9 @@ typedef struct tl_int8_runs {
 /* y[o] of all output channels of one position of a dense layer or a convolution. */
 void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *runs,
                       tl_int8_range range, int8_t *y);
+
+/* Rescale the sums of four channels that lie next to one another, and bound the results. */
+void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_range range, int8_t *y);
 
 /* The kinds of layers. */
 void tl_int8_dense(const tl_layer *layer, const int32_t *rescale, const int8_t *x, int8_t *y);

@@ -7,8 +7,6 @@
 
 #if !TL_DENSE_ONLY
 
-#define NOINLINE __attribute__((noinline))
-
 #if defined(__ARM_FEATURE_DSP)
 
 /* Four inputs and four weights of one channel: bytes 0 and 2 in `e`, 1 and 3 in `o`. */
@@ -190,6 +188,16 @@ static inline bool finish4(const uint32_t *sum, const int32_t *rescale, const bo
 }
 
 #endif
+
+void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_range range, int8_t *y)
+{
+    bounds b = bounds_of(range);
+    if (!finish4(sum, rescale, &b, y)) {
+        for (uint32_t k = 0; k < 4u; k++) {
+            y[k] = tl_int8_clamp(tl_int8_rescale(sum[k], rescale + 2u * k), range);
+        }
+    }
+}
 
 /* Four channels that lie next to one another. A function of its own, for its registers. */
 static NOINLINE bool four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,

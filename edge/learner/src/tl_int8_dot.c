@@ -239,7 +239,7 @@ void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_run
     runs->offset = OFFSET(runs->zero);
     runs->step = runs->channel;
     runs->second = 2u * runs->channel;
-    for (; o + 4u <= layer->out.c; o += 4u, w += next, bias += bias != 0 ? 16 : 0) {
+    for (; o + 4u <= layer->out.c; o += 4u, w += next, bias = bias != 0 ? bias + 16 : 0) {
         if (!four(runs, w, bias, rescale + 2u * o, &b, y + o)) {
             any(layer, rescale, runs, w, o, range, y);
         }

@@ -199,7 +199,8 @@ void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_rang
     }
 }
 
-/* Four channels that lie next to one another. A function of its own, for its registers. */
+/* Four channels that lie next to one another. A function of its own, for its registers. Without
+ * `rescale` it gives the sums themselves, four uint32. */
 static NOINLINE bool four(const tl_int8_runs *r, const int8_t *w, const uint8_t *bias,
                           const int32_t *rescale, const bounds *range, int8_t *y)
 {
@@ -208,11 +209,15 @@ static NOINLINE bool four(const tl_int8_runs *r, const int8_t *w, const uint8_t 
         __builtin_memcpy(s, bias, sizeof s);
     }
     dot4(r, w, s);
+    if (rescale == 0) {
+        __builtin_memcpy(y, s, sizeof s);
+        return true;
+    }
     return finish4(s, rescale, range, y);
 }
 
 /* Up to four channels. Of fewer some are computed twice: so none is outside. */
-static NOINLINE void any(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
+static void any(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *r,
                          const int8_t *w, uint32_t first, tl_int8_range range, int8_t *y)
 {
     uint32_t left = layer->out.c - first;
@@ -223,7 +228,7 @@ static NOINLINE void any(const tl_layer *layer, const int32_t *rescale, tl_int8_
     }
     r->step = step * r->channel;
     r->second = second * r->channel;
-    dot4(r, w, s);
+    (void)four(r, w, (const uint8_t *)(const void *)s, 0, 0, (int8_t *)(void *)s);
     for (uint32_t k = 0; k < 4u; k++) {
         y[at[k]] = tl_int8_clamp(tl_int8_rescale(s[k], rescale + 2u * at[k]), range);
     }

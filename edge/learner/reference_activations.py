@@ -15,7 +15,7 @@ Float32 = NDArray[np.float32]
 
 
 def activate(activation: str, z: Float32) -> Float32:
-    """y = activation(z), float32 [n]; softmax is over all n."""
+    """Compute y = activation(z), float32 [n]; softmax is over all n."""
     if activation in ("relu", "relu6"):
         y = np.where(z > 0, z, F(0))
         return np.minimum(y, F(6)) if activation == "relu6" else y
@@ -34,7 +34,7 @@ def activate_back(activation: str, y: Float32, d: Float32) -> Float32:
     if activation == "relu":
         return np.where(y > 0, d, F(0))
     if activation == "relu6":
-        return d * np.where((y > 0) & (y < 6), F(1), F(0))
+        return np.asarray(d * np.where((y > 0) & (y < 6), F(1), F(0)), F)
     if activation == "tanh":
         return d * (F(1) - y * y)
     if activation == "logistic":

@@ -145,10 +145,10 @@ class ReferenceLearner:
         if index is None:
             index = spare_class(trained[-1].b) if trained else self.n_out
         common.check_class(index, self.n_out)
-        if not trained:
-            raise_for(common.FROZEN)
         if self._spec.loss != "cross_entropy":
             raise_for(common.ARGUMENT)
+        if not trained:
+            raise_for(common.FROZEN)
         self._tail.add_class(index)
         return index
 

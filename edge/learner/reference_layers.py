@@ -68,20 +68,20 @@ class WeightedLayer(FloatLayer):
 
 
 class Dense(WeightedLayer):
-    """A dense layer: weights [n_out][n_in]. Terms with a factor 0 are left out."""
+    """A dense layer: weights [n_out][n_in]."""
 
     def forward(self, x: Float32) -> Float32:
         """Compute z = b + w x, input after input."""
         z: Any = self.b.copy()
-        for i in np.flatnonzero(x):
+        for i in np.flatnonzero(x):  # a 0 adds nothing
             z = self.step(z, self.w[:, i], x[i])
         return np.asarray(z, F)
 
     def back(self, x: Float32, d: Float32) -> Float32:
         """Compute dx = w^T d, output after output."""
         dx: Any = np.zeros(x.size, F)
-        for o in np.flatnonzero(d):
-            dx = self.step(dx, self.w[o], d[o])
+        for w, delta in zip(self.w, d, strict=True):
+            dx = self.step(dx, w, delta)
         return np.asarray(dx, F)
 
     def update(self, w: Float32, b: Float32, x: Float32, d: Float32, rate: Any) -> None:

@@ -49,6 +49,16 @@ SPECS = {
         ],
     ),
     "convolutional": ModelSpec.convnet((6, 6, 4), [conv(16, 3), conv(8, 3, stride=2), mean()]),
+    "overlapping": ModelSpec.convnet(
+        (6, 7, 3),
+        [
+            conv(5, 3, activation="tanh"),
+            average_pool(3, stride=1, padding="same"),
+            max_pool(3, stride=1, padding="same"),
+            conv(2, 3, padding="valid"),
+            dense(3),
+        ],
+    ),
     "everything": everything(),
 }
 LAST = {name: len(spec.weighted) for name, spec in SPECS.items()}

@@ -102,9 +102,10 @@ class Int8Layer:
 
     def _mean(self, x: Int8) -> Int8:
         total = self._centred(x).sum(axis=(0, 1))
-        count = F(self.part.in_shape[0] * self.part.in_shape[1])
-        by = ratio(np.float64(self.part.in_scale), self.part.out_scale * count)
-        return clamp(rescale(total, by), self.part)
+        count = self.part.in_shape[0] * self.part.in_shape[1]
+        multiplier, shift = self._by  # takes over the division, rounded down
+        power = np.minimum(count.bit_length() - 1, 31 + shift)
+        return clamp(rescale(total, ((multiplier << power) // count, shift - power)), self.part)
 
     def _pad(self, x: Int8) -> Int8:
         top, bottom, left, right = self.part.pads

@@ -30,12 +30,11 @@ def _relative(*paths: Path) -> tuple[str, ...]:
     return tuple(sorted(path.relative_to(_ROOT).as_posix() for path in paths))
 
 
-def _agent(toolchain: Toolchain) -> Program:
+def _agent() -> Program:
     """The image that every board runs: link, slots, learner with all operators."""
     firmware = _ROOM / "firmware"
+    # Its own memory.c also with zig: compiler-rt's is faster, and larger.
     own = [*firmware.glob("*.c"), *(firmware / "boards").glob("*.c")]
-    if toolchain == "zig":  # compiler-rt has memcpy and memset
-        own = [path for path in own if path.name != "memory.c"]
     sources = _relative(*own, *(_ROOT / "edge/learner/src").glob("*.c"))
     return Program(
         sources=sources,
@@ -54,7 +53,6 @@ _LEFT_OUT = {
 def _trainer() -> Program:
     """The smallest image that trains: one dense model, no link, no slots."""
     firmware = _ROOM / "firmware"
-    # Its own memory.c also with zig: compiler-rt's is faster, and larger.
     names = ["trainer/main.c", "boards/startup.c", "port_mps2.c", "frames.c", "memory.c"]
     own = [firmware / name for name in names]
     learner = (_ROOT / "edge/learner/src").glob("*.c")
@@ -87,7 +85,7 @@ def build_image(
         TinyfleetError: the compiler failed; the message holds what it said.
     """
     target = image_path(core, kind) if out is None else Path(out).resolve()
-    program = _agent(toolchain) if kind == "agent" else _trainer()
+    program = _agent() if kind == "agent" else _trainer()
     data = compile_program(program, find_core(core)[0], toolchain, _ROOT)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)

@@ -36,7 +36,7 @@ _HOT: dict[str, Level] = {
     "tl_kernels_vfp.c": "balanced",
     "tl_activation.c": "balanced",
     "tl_kernels*.c": "fast",
-    "tl_int8_dot*.c": "fast",
+    "tl_int8_dot*.c": "balanced",
 }
 _LINK = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-z,max-page-size=4")
 

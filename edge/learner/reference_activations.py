@@ -17,7 +17,7 @@ Float32 = NDArray[np.float32]
 def activate(activation: str, z: Float32) -> Float32:
     """Compute y = activation(z), float32 [n]; softmax is over all n."""
     if activation in ("relu", "relu6"):
-        y = np.where(z > 0, z, F(0))
+        y = np.where((z > 0) | np.isnan(z), z, F(0))
         return np.minimum(y, F(6)) if activation == "relu6" else y
     if activation == "tanh":
         return tanh(z)
@@ -36,9 +36,9 @@ def activate_back(activation: str, y: Float32, d: Float32) -> Float32:
     if activation == "relu6":
         return np.asarray(d * np.where((y > 0) & (y < 6), F(1), F(0)), F)
     if activation == "tanh":
-        return d * (F(1) - y * y)
+        return np.asarray(d * (F(1) - y * y), F)
     if activation == "logistic":
-        return d * (y * (F(1) - y))
+        return np.asarray(d * (y * (F(1) - y)), F)
     return d
 
 

@@ -1,4 +1,4 @@
-/* memcpy and friends for toolchains that bring none (gcc with -nostdlib). */
+/* memcpy and friends: gcc brings none with -nostdlib, and zig's are faster but ten times larger. */
 #include <stddef.h>
 #include <stdint.h>
 

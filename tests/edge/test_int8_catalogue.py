@@ -64,9 +64,9 @@ def inputs(data: bytes, n: int) -> NDArray[Any]:
     if tensor.dtype == "int8":
         wide = rng.integers(-128, 128, (n, *tensor.shape))
         narrow = tensor.zero_points[0] + rng.normal(0, 25, wide.shape).round()
-        return np.clip(np.concatenate([wide, narrow]), -128, 127).astype(np.int8)
+        return np.asarray(np.clip(np.concatenate([wide, narrow]), -128, 127), np.int8)
     sizes = np.geomspace(0.1, 100, n).reshape(n, *(1 for _ in tensor.shape))
-    return (rng.normal(size=(n, *tensor.shape)) * sizes).astype(np.float32)
+    return np.asarray(rng.normal(size=(n, *tensor.shape)) * sizes, np.float32)
 
 
 def answer(learner: OnlineLearner, x: NDArray[Any]) -> NDArray[Any]:

@@ -83,7 +83,9 @@ def test_answers_are_those_of_tflite_micro(spec: ModelSpec, per_channel: bool) -
     theirs = runtime.load(data, "tflite-micro").run(x)
     learner = OnlineLearner(data, infer_only=True)
     mine = np.stack([learner.predict_int8(row) for row in x])
-    assert np.abs(mine.astype(int) - theirs).max() <= 1
+    # A mean may round the other way; the layers behind it can make more of that one step.
+    mean = any(part.kind == "mean" for part in Artifact(data).chain[:-1])
+    assert np.abs(mine.astype(int) - theirs).max() <= (4 if mean else 1)
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "logistic", "softmax"])

@@ -185,7 +185,7 @@ def test_running_statistics_are_those_of_the_samples(n: int, seed: int) -> None:
     learner = OnlineLearner(model(spec), standardise=True)
     x = samples(spec, n, seed)[0] * np.float32(3) + np.float32(10)
     learner.learn_many(x, np.zeros((n, 2)), rate=0.0)
-    mean, squares = learner.state()["statistics"].reshape(2, 2, 5).sum(1)
+    mean, squares = learner.state()["statistics"].astype(np.float64).reshape(2, 2, 5).sum(1)
     assert learner.state()["count"] == n
     np.testing.assert_allclose(mean, x.astype(np.float64).mean(0), rtol=1e-5)
     np.testing.assert_allclose(squares / n, x.astype(np.float64).var(0), rtol=1e-3)

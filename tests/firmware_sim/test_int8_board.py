@@ -1,6 +1,7 @@
 """The int8 kernels as cores run them: the bits of the NumPy twin, and how many instructions."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,7 @@ def layers(rng: np.random.Generator) -> list[ChainLayer]:
     return [
         *(dense(n_in, n_out, rng) for n_in, n_out in ((64, 64), (37, 1), (5, 2), (19, 3), (3, 6))),
         *(conv((5, 6, c), n, rng) for c, n in ((1, 8), (3, 5), (16, 4))),
+        replace(dense(21, 9, rng), in_scale=np.float32(80)),  # sums are shifted left
         conv((7, 7, 8), 6, rng, stride=(2, 1)),
         conv((9, 9, 4), 6, rng, dilation=(2, 3)),
         *(conv((5, 5, c), n, rng, "depthwise") for c, n in ((4, 4), (7, 7), (1, 8), (2, 6))),
@@ -130,7 +132,7 @@ def test_a_core_gives_the_bits_of_the_twin(cores: dict[str, Int8Core], core: str
         assert np.unique(mine).size > 1 or mine.size < 3
 
 
-@pytest.mark.parametrize(("core", "at_most"), [("m4f", 2.0), ("m3", 4.0), ("m0", 8.0)])
+@pytest.mark.parametrize(("core", "at_most"), [("m4f", 2.1), ("m3", 3.4), ("m0", 9.4)])
 def test_instructions_of_a_dense_layer(
     cores: dict[str, Int8Core], core: str, at_most: float
 ) -> None:
@@ -139,7 +141,7 @@ def test_instructions_of_a_dense_layer(
     assert cores[core].instructions <= at_most * 64 * 64
 
 
-@pytest.mark.parametrize(("core", "at_most"), [("m4f", 1.65), ("m3", 4.0), ("m0", 8.0)])
+@pytest.mark.parametrize(("core", "at_most"), [("m4f", 1.8), ("m3", 2.9), ("m0", 8.2)])
 def test_instructions_of_a_convolution(
     cores: dict[str, Int8Core], core: str, at_most: float
 ) -> None:

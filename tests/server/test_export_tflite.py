@@ -49,7 +49,8 @@ def test_int8_runtimes_agree(spec, seed, per_channel):
     codes = np.random.default_rng(seed).integers(-128, 128, (12, spec.n_in)).astype(np.int8)
     answers = [one.run(codes).astype(int) for one in runtime.available(data)]
     # One step in an inner layer can grow on its way to the output.
-    allowed = 1 if len(spec.layers) == 1 and spec.layers[0].activation != "tanh" else 4
+    tanh = any(layer.activation == "tanh" for layer in spec.layers)
+    allowed = 1 if len(spec.layers) == 1 and not tanh else 16 if tanh else 4
     for answer in answers[1:]:
         assert np.abs(answer - answers[0]).max() <= allowed
 

@@ -1,11 +1,16 @@
 #include "tl_internal.h"
 
-/* Zeros for what is negative, by its bits: a comparison of floats is a call where there is no FPU. */
+/* Zero for what is negative; NaN stays, so that the loss shows it. By its bits: a comparison of
+ * floats is a call where there is no FPU. */
 static inline void rectify(float *z)
 {
     uint32_t bits;
     __builtin_memcpy(&bits, z, sizeof bits);
-    bits &= (bits >> 31) - 1u;
+#if defined(__arm__)
+    bits &= (bits >> 31) - 1u; /* an invalid operation gives a NaN with a plus here */
+#else
+    bits = bits >> 31 != 0 && bits <= 0xff800000u ? 0u : bits;
+#endif
     __builtin_memcpy(z, &bits, sizeof bits);
 }
 

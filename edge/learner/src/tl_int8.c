@@ -25,6 +25,8 @@ int8_t tl_quantise(float x, float scale, int32_t zero)
     return (int8_t)(value > 127 ? 127 : value);
 }
 
+#if !TL_DENSE_ONLY
+
 void tl_quantise_many(const tl_layer *layer, const float *x, int8_t *y)
 {
     for (uint32_t i = 0; i < tl_elements(layer->out); i++) {
@@ -83,3 +85,5 @@ void tl_int8_forward(const tl_layer *layer, const int32_t *rescale, const int8_t
         break;
     }
 }
+
+#endif

@@ -4,6 +4,9 @@
 
 #include "tl_internal.h"
 
+/* For inner loops that shall have all registers to themselves. */
+#define NOINLINE __attribute__((noinline))
+
 /* What a layer may give: bounds of a rescaled sum before the output's zero point is added. */
 typedef struct tl_int8_range {
     int32_t low, high, zero;
@@ -17,7 +20,8 @@ tl_int8_range tl_int8_range_of(const tl_layer *layer);
  * layer with one scale. Scales that are no positive finite numbers give 0. */
 void tl_int8_ratio(float in, const uint8_t *weight, float out, bool rounded, int32_t rescale[2]);
 
-/* Parts of an input that are summed with parts of the weights, for several output channels. */
+/* Parts of an input that are summed with parts of the weights, for several output channels. There
+ * is at least one line and one run, which may have no bytes. */
 typedef struct tl_int8_runs {
     const int8_t *x, *w;      /* the first run */
     uint32_t length;          /* bytes of a run */
@@ -27,12 +31,16 @@ typedef struct tl_int8_runs {
     uint32_t x_line, w_line;  /* bytes from one line to the next */
     uint32_t channel;         /* bytes from the weights of one output channel to the next */
     int32_t zero;             /* zero point of x */
-    uint32_t step, second;    /* set by tl_int8_channels */
+    uint32_t step, second;    /* these are set by tl_int8_channels */
+    uint32_t offset;          /* the zero point as it is added to what is loaded */
 } tl_int8_runs;
 
 /* y[o] of all output channels of one position of a dense layer or a convolution. */
 void tl_int8_channels(const tl_layer *layer, const int32_t *rescale, tl_int8_runs *runs,
                       tl_int8_range range, int8_t *y);
+
+/* Rescale the sums of four channels that lie next to one another, and bound the results. */
+void tl_int8_results(const uint32_t sum[4], const int32_t *rescale, tl_int8_range range, int8_t *y);
 
 /* The kinds of layers. */
 void tl_int8_dense(const tl_layer *layer, const int32_t *rescale, const int8_t *x, int8_t *y);

@@ -5,6 +5,8 @@
  */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 static float real(const tl_layer *layer, int32_t x)
 {
     return (float)(x - layer->in_zero) * layer->in_scale;
@@ -60,3 +62,5 @@ void tl_int8_activate(const tl_layer *layer, const int8_t *x, int8_t *y)
         y[i] = tl_quantise(z, layer->out_scale, layer->out_zero);
     }
 }
+
+#endif

@@ -1,6 +1,8 @@
 /* Int8 pools, mean and padding. */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 static int32_t largest_of(const tl_layer *layer, const tl_window *at, const int8_t *x)
 {
     int32_t largest = -128;
@@ -40,13 +42,26 @@ void tl_int8_pool(const tl_layer *layer, const int8_t *x, int8_t *y)
     }
 }
 
-/* The rescaling multiplier takes over the division by the number of pixels. */
+/* Make the rescaling multiplier divide by `count` as well, rounded down: multiplier * 2^k / count,
+ * where 2^k is the largest power in count. */
+static void divide(int32_t rescale[2], uint32_t count)
+{
+    uint32_t by = (uint32_t)rescale[0] / count, rest = (uint32_t)rescale[0] % count;
+    for (uint32_t power = count; power > 1u && rescale[1] < 30; power >>= 1, rescale[1]++) {
+        rest <<= 1;
+        by = by << 1 | (rest >= count);
+        rest -= rest >= count ? count : 0u;
+    }
+    rescale[0] = (int32_t)by;
+}
+
 void tl_int8_mean(const tl_layer *layer, const int8_t *x, int8_t *y)
 {
     tl_int8_range range = tl_int8_range_of(layer);
     uint32_t count = (uint32_t)layer->in.h * layer->in.w;
     int32_t rescale[2];
-    tl_int8_ratio(layer->in_scale, 0, layer->out_scale * (float)count, false, rescale);
+    tl_int8_ratio(layer->in_scale, 0, layer->out_scale, false, rescale);
+    divide(rescale, count);
     for (uint32_t c = 0; c < layer->in.c; c++) {
         uint32_t sum = 0;
         for (uint32_t i = 0; i < count; i++) {
@@ -70,3 +85,5 @@ void tl_int8_pad(const tl_layer *layer, const int8_t *x, int8_t *y)
         }
     }
 }
+
+#endif

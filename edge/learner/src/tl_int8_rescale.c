@@ -4,6 +4,8 @@
  */
 #include "tl_int8.h"
 
+#if !TL_DENSE_ONLY
+
 /* mantissa * 2^exponent; a mantissa that is not 0 has its bit 23 set. */
 typedef struct number {
     uint32_t mantissa;
@@ -88,3 +90,14 @@ void tl_int8_prepare(const tl_layer *layer, int32_t *rescale)
         tl_int8_ratio(layer->in_scale, scale, layer->out_scale, rounded, rescale + 2u * o);
     }
 }
+
+#else
+
+/* There are no int8 layers in such a build. */
+void tl_int8_prepare(const tl_layer *layer, int32_t *rescale)
+{
+    (void)layer;
+    (void)rescale;
+}
+
+#endif

@@ -9,6 +9,9 @@
 /* One step of a sum, s + a * b and s - a * b; t is a register to spare, which may be a. */
 #define PLAIN_ADD(s, a, b, t) "vmul.f32 " t ", " a ", " b "\n vadd.f32 " s ", " s ", " t "\n"
 #define PLAIN_SUB(s, a, b, t) "vmul.f32 " t ", " a ", " b "\n vsub.f32 " s ", " s ", " t "\n"
+/* The same two roundings in one instruction: half the code, one cycle more. For tails and rows. */
+#define CHAINED_ADD(s, a, b, t) "vmla.f32 " s ", " a ", " b "\n"
+#define CHAINED_SUB(s, a, b, t) "vmls.f32 " s ", " a ", " b "\n"
 #define FUSED_ADD(s, a, b, t) "vfma.f32 " s ", " a ", " b "\n"
 #define FUSED_SUB(s, a, b, t) "vfms.f32 " s ", " a ", " b "\n"
 
@@ -210,25 +213,25 @@
 #define WIDE (!TL_DENSE_ONLY)
 
 /* The five primitives of one contract. */
-#define KERNELS(NAME, ADD, SUB)                                                                   \
+#define KERNELS(NAME, ADD, SUB, SHORT_ADD, SHORT_SUB)                                             \
     COLUMNS_TILE(NAME##_columns_16, "s16-s31",                                                    \
                  "vldmia %[w]!, {s0-s7}\n" EXPAND(SUM_8, ADD, SUMS_LOW)                           \
                  "vldmia %[w]!, {s0-s7}\n" EXPAND(SUM_8, ADD, SUMS_HIGH))                         \
     COLUMNS_TILE(NAME##_columns_8, "s16-s23", "vldmia %[w]!, {s0-s7}\n" EXPAND(SUM_8, ADD, SUMS_LOW)) \
     COLUMNS_TILE(NAME##_columns_4, "s16-s19",                                                     \
-                 "vldmia %[w]!, {s0-s3}\n" SUM_4(ADD, "s16", "s17", "s18", "s19"))                \
-    COLUMNS_TILE(NAME##_columns_2, "s16-s17", "vldmia %[w]!, {s0-s1}\n" SUM_2(ADD, "s16", "s17")) \
-    COLUMNS_TILE(NAME##_columns_1, "s16", "vldmia %[w]!, {s0}\n" SUM_1(ADD, "s16"))               \
+                 "vldmia %[w]!, {s0-s3}\n" SUM_4(SHORT_ADD, "s16", "s17", "s18", "s19"))                \
+    COLUMNS_TILE(NAME##_columns_2, "s16-s17", "vldmia %[w]!, {s0-s1}\n" SUM_2(SHORT_ADD, "s16", "s17")) \
+    COLUMNS_TILE(NAME##_columns_1, "s16", "vldmia %[w]!, {s0}\n" SUM_1(SHORT_ADD, "s16"))               \
     UPDATE_TILE(NAME##_update_16, "s16-s31", "s0-s7",                                             \
                 AXPY_8(SUB) "vstmia %[w]!, {s0-s7}\n"                                             \
                             "vldmia %[w], {s0-s7}\n" AXPY_HIGH_8(SUB))                            \
     UPDATE_TILE(NAME##_update_8, "s16-s23", "s0-s7", AXPY_8(SUB))                                 \
-    UPDATE_TILE(NAME##_update_2, "s16-s17", "s0-s1", AXPY_2(SUB))                                 \
-    UPDATE_TILE(NAME##_update_1, "s16", "s0", AXPY_1(SUB))                                        \
+    UPDATE_TILE(NAME##_update_2, "s16-s17", "s0-s1", AXPY_2(SHORT_SUB))                                 \
+    UPDATE_TILE(NAME##_update_1, "s16", "s0", AXPY_1(SHORT_SUB))                                        \
     BACK_TILE(NAME##_back_8, "s16-s23", "s0-s7", DOT_8(ADD))                                      \
-    BACK_TILE(NAME##_back_1, "s16", "s0", DOT_1(ADD))                                             \
+    BACK_TILE(NAME##_back_1, "s16", "s0", DOT_1(SHORT_ADD))                                             \
     BACK_UPDATE(NAME##_back_update, ADD, SUB)                                                     \
-    ROWS_4(NAME##_rows_4, ADD)                                                                    \
+    ROWS_4(NAME##_rows_4, SHORT_ADD)                                                                    \
     static void NAME##_columns(const float *w, const float *x, uint32_t n_in, uint32_t n_out,     \
                                const float *start, float *z)                                      \
     {                                                                                             \
@@ -289,11 +292,11 @@
         }                                                                                         \
     }
 
-KERNELS(plain, PLAIN_ADD, PLAIN_SUB)
+KERNELS(plain, PLAIN_ADD, PLAIN_SUB, CHAINED_ADD, CHAINED_SUB)
 #if TL_DENSE_ONLY
 #define KERNEL(fma, name) ((void)(fma), plain_##name)
 #else
-KERNELS(fused, FUSED_ADD, FUSED_SUB)
+KERNELS(fused, FUSED_ADD, FUSED_SUB, FUSED_ADD, FUSED_SUB)
 #define KERNEL(fma, name) ((fma) ? fused_##name : plain_##name)
 #endif
 

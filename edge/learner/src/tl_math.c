@@ -23,14 +23,34 @@ bool tl_is_finite(float x)
     return (bits_of(x) & 0x7f800000u) != 0x7f800000u;
 }
 
+static inline uint32_t next_exponent(float x)
+{
+    return (bits_of(x) & 0x7f800000u) + 0x00800000u;
+}
+
 bool tl_all_finite(const float *x, uint32_t n)
 {
     uint32_t carried = 0; /* its top bit: adding one to some exponent overflowed */
-    for (uint32_t i = 0; i < n; i++) {
-        carried |= (bits_of(x[i]) & 0x7f800000u) + 0x00800000u;
+    for (; n >= 4u && !TL_DENSE_ONLY; n -= 4u, x += 4) {
+        carried |= next_exponent(x[0]) | next_exponent(x[1]);
+        carried |= next_exponent(x[2]) | next_exponent(x[3]);
+    }
+    for (; n != 0; n--) {
+        carried |= next_exponent(*x++);
     }
     return carried >> 31 == 0;
 }
+
+#if defined(__arm__) && defined(__thumb2__) && defined(__ARM_FP)
+
+float tl_sqrt(float x)
+{
+    float root;
+    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x)); /* rounds correctly, as below */
+    return root;
+}
+
+#else
 
 /* floor(sqrt(n)) for n < 2^50, one bit at a time. */
 static uint32_t integer_sqrt(uint64_t n)
@@ -76,6 +96,8 @@ float tl_sqrt(float x)
     uint32_t rounded = (root >> 1) + (root & 1u);
     return float_of(((uint32_t)(exponent / 2 + 127) << 23) + (rounded - 0x800000u));
 }
+
+#endif
 
 float tl_exp(float x)
 {

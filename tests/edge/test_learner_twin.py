@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from edge.learner import NativeLearner, OnlineLearner, ReferenceLearner
+from edge.learner import NativeLearner, NonFinite, OnlineLearner, ReferenceLearner
 from edge.learner.native import library
 from edge.learner.reference_kernels import fused, squares, total
 from edge.spec import ModelSpec
@@ -133,6 +133,21 @@ def test_both_refuse_the_same(call: str, options: dict[str, Any], spec: ModelSpe
         return outcome(lambda: CALLS[call](kind(model(spec), **options)))
 
     assert answer(NativeLearner) == answer(ReferenceLearner)
+
+
+RELU6 = pytest.param("relu6", marks=pytest.mark.xfail(strict=True, reason="C makes 6 of NaN"))
+
+
+@needs_c
+@pytest.mark.parametrize("activation", ["linear", "relu", RELU6, "tanh", "logistic"])
+def test_an_overflow_within_the_net_is_seen(activation: str) -> None:
+    """Weights and inputs are finite, but the first sum is infinity less infinity."""
+    spec = ModelSpec.mlp([2, 2, 1], hidden=activation)
+    file = tflite.write(spec, np.array([3e38] * 4 + [0, 0, 1, 1, 0], F), name="net")
+    for kind in (ReferenceLearner, NativeLearner):
+        with pytest.raises(NonFinite):
+            kind(file).learn_one([2, -2], [1], rate=0.1)
+        assert np.isnan(kind(file).predict_one([2, -2])).all()
 
 
 def nearest(exact: Fraction) -> np.float32:

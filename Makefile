@@ -3,16 +3,17 @@
 #   VENV=dir     the virtual environment (default .venv)
 #   OFFLINE=1    install nothing: use what VENV and the machine already have
 #   SYSTEM=none  leave the system's packages alone (default: Mosquitto and QEMU, if root and apt)
-#   SYSTEM=full  also the cross compiler of the second toolchain (about 900 MB)
+#   SYSTEM=full  also the cross compiler of the second toolchain and clang (about 1.2 GB)
 
 VENV ?= .venv
 PYTHON ?= python3
 OFFLINE ?= 0
+FUZZ_SECONDS ?= 600
 SYSTEM ?= basic
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.tinyfleet-ready
 
-.PHONY: demo test test-long lint images setup system clean help
+.PHONY: demo test test-long fuzz lint images setup system clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +26,9 @@ test: setup lint  ## static checks and the fast tests
 
 test-long: setup  ## the tests that take longer
 	$(RUN) -m pytest -q -m slow
+
+fuzz: setup  ## fuzz the C parsers, FUZZ_SECONDS each (needs clang)
+	$(RUN) -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
 lint: setup
 	$(RUN) -m ruff check .

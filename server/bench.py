@@ -127,7 +127,11 @@ def _convolution(core: str, suffix: str, arithmetic: str) -> Iterator[Figure]:
 def _int8(core: str) -> Iterator[Figure]:
     for name, job, beside in (
         ("int8_dense", bench_models.int8_dense(), "CMSIS-NN on M4: 2.68 on the same shape"),
-        ("int8_conv", bench_models.int8_conv(), "CMSIS-NN arm_convolve_s8 on M4, estimated from its source: 2.10"),
+        (
+            "int8_conv",
+            bench_models.int8_conv(),
+            "CMSIS-NN arm_convolve_s8 on M4, estimated from its source: 2.10",
+        ),
     ):
         cost = predicting_cost(BENCH_BOARDS[core], job.model, job.x[:2], function=_KERNEL)
         each = round(cost.instructions / job.macs, 3)

@@ -16,6 +16,7 @@ need qemu-system-arm qemu-system-arm
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if [ "${SYSTEM:-basic}" = full ]; then
     need arm-none-eabi-gcc "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    need clang "clang libclang-rt-dev"
 fi
 [ -z "$missing" ] && exit 0
 

@@ -204,6 +204,64 @@ def trace(
         typer.echo(line)
 
 
+@app.command()
+def plan(
+    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    board: Annotated[
+        list[str] | None, typer.Option(help="A board; repeat. All by default (see: sim boards).")
+    ] = None,
+    train_layers: Annotated[
+        int, typer.Option(min=0, help="Train the last so many layers with weights; 0: all.")
+    ] = 0,
+    standardise: Annotated[
+        bool, typer.Option("--standardise", help="With running statistics of the input.")
+    ] = False,
+    momentum: Annotated[
+        bool, typer.Option("--momentum", help="With momentum, weight decay or clipping.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a model's memory on boards before anything is sent: to predict, and to learn.
+
+    Example: tinyfleet sim plan model.tflite --board microbit --board nano33ble
+    """
+    from dataclasses import asdict
+
+    from edge.artifact import Artifact
+    from firmware_sim.boards import BOARDS
+    from firmware_sim.planner import plan_memory
+
+    artifact = Artifact(_read(model))
+    plans = [
+        plan_memory(
+            artifact, name, train_layers=train_layers, standardise=standardise, momentum=momentum
+        )
+        for name in board or BOARDS
+    ]
+    if as_json:
+        totals = [
+            {"ram_infer": p.ram_infer, "ram_train": p.ram_train, "predicts": p.predicts,
+             "learns": p.learns}
+            for p in plans
+        ]  # fmt: skip
+        print_json([asdict(p) | t for p, t in zip(plans, totals, strict=True)])
+        return
+    rows = [
+        [p.board, p.ram, p.ram_infer, p.predicts, p.ram_train, p.learns, p.slot, p.file]
+        for p in plans
+    ]
+    heads = ["board", "RAM", "to predict", "fits", "to learn", "fits", "slot", "file"]
+    print_table(heads, rows)
+    first = plans[0]
+    typer.echo(
+        f"bytes; {first.macs} multiply-accumulates a prediction; on {first.board}: stack "
+        f"{first.stack}, variables {first.statics}, layers {first.table}, sample {first.sample}, "
+        f"parameters {first.parameters}, optimiser {first.optimiser}, statistics "
+        f"{first.statistics}, activations {first.activations_infer} to predict, "
+        f"{first.activations_train} to learn"
+    )
+
+
 def _read(model: Path) -> bytes:
     try:
         return model.read_bytes()

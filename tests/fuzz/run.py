@@ -78,7 +78,8 @@ def main() -> int:
         runs = list(pool.map(lambda name: fuzz(name, options.seconds, work), targets))
     for target, code, log in runs:
         stats = [line for line in log.splitlines() if line.startswith("stat::")]
-        print(f"{target}: {'nothing found' if code == 0 else 'FOUND SOMETHING'}", *stats, sep="\n  ")
+        verdict = "nothing found" if code == 0 else "FOUND SOMETHING"
+        print(f"{target}: {verdict}", *stats, sep="\n  ")
         if code != 0:
             print(log)
             print(f"what was found is in {work}; replay: {work}/{target} FILE")

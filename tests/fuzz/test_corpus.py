@@ -17,9 +17,10 @@ def compiler() -> str | None:
         if shutil.which(name) is None:
             continue
         probe = [name, "-fsanitize=address,undefined", "-xc", "-", "-o", "/dev/null"]
-        if subprocess.run(probe, input=b"int main(void){return 0;}", capture_output=True).returncode:
-            continue
-        return name
+        program = b"int main(void){return 0;}"
+        done = subprocess.run(probe, input=program, capture_output=True, check=False)
+        if done.returncode == 0:
+            return name
     return None
 
 

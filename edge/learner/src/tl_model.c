@@ -237,6 +237,9 @@ static tl_status add_operator(tl_parser *p, uint32_t index)
     if (status == TL_OK) {
         status = tl_read_tensor(g, output, &op.out);
     }
+    if (status == TL_OK && (op.in.data != 0 || op.out.data != 0)) {
+        status = TL_E_SHAPE; /* a constant where the chain should be */
+    }
     if (status == TL_OK) {
         status = dispatch(p, &op);
     }

@@ -42,6 +42,9 @@ static tl_status place(int32_t padding, uint32_t size, uint32_t kernel, uint32_t
 tl_status tl_read_window(tl_graph *g, const tl_operator *op, tl_layer *layer)
 {
     tl_reader *r = &g->reader;
+    if (op->in.rank != 4 || op->in.sizes[0] != 1 || op->out.rank != 4) {
+        return TL_E_SHAPE;
+    }
     int32_t padding = tl_field_i8(r, op->options, 0, PADDING_SAME);
     int32_t across = tl_field_i32(r, op->options, 1, 0);
     int32_t down = tl_field_i32(r, op->options, 2, 0);
@@ -62,9 +65,18 @@ tl_status tl_read_window(tl_graph *g, const tl_operator *op, tl_layer *layer)
     return status;
 }
 
+/* Whether input and output have one scale and zero point. */
+static bool same_numbers(const tl_operator *op)
+{
+    return op->in.scale == op->out.scale && op->in.zero == op->out.zero;
+}
+
 tl_status tl_read_pool(tl_graph *g, const tl_operator *op, tl_layer *layer)
 {
     layer->kind = op->code == OP_MAX_POOL_2D ? TL_MAX_POOL : TL_AVERAGE_POOL;
+    if (!same_numbers(op)) {
+        return TL_E_FORMAT;
+    }
     if (op->options == 0 || layer->in.c != layer->out.c) {
         return TL_E_SHAPE;
     }
@@ -109,6 +121,9 @@ tl_status tl_read_pad(tl_graph *g, const tl_operator *op, tl_layer *layer)
         return status;
     }
     layer->kind = TL_PAD;
+    if (!same_numbers(op)) {
+        return TL_E_FORMAT;
+    }
     if (pads.data == 0 || pads.type != TYPE_INT32 || pads.elements != 8 || op->in.rank != 4) {
         return TL_E_OP;
     }

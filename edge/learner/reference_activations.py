@@ -15,7 +15,7 @@ Float32 = NDArray[np.float32]
 
 
 def activate(activation: str, z: Float32) -> Float32:
-    """Y = activation(z), float32 [n]; softmax is over all n."""
+    """Compute y = activation(z), float32 [n]; softmax is over all n."""
     if activation in ("relu", "relu6"):
         y = np.where((z > 0) | np.isnan(z), z, F(0))
         return np.minimum(y, F(6)) if activation == "relu6" else y

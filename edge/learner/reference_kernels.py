@@ -15,12 +15,12 @@ Step = Callable[[Any, Any, Any], Any]
 
 
 def plain(s: Any, a: Any, b: Any) -> Any:
-    """S + a * b in two roundings (contract `mul_add`)."""
+    """Give s + a * b in two roundings (contract `mul_add`)."""
     return s + a * b
 
 
 def fused(s: Any, a: Any, b: Any) -> Any:
-    """S + a * b in one rounding (contract `fma`).
+    """Give s + a * b in one rounding (contract `fma`).
 
     The product is exact in float64. Its sum with s is rounded to odd (S. Boldo and G. Melquiond,
     IEEE Transactions on Computers 57 (2008) 462-471), so that the second rounding, to float32,
@@ -38,15 +38,11 @@ def fused(s: Any, a: Any, b: Any) -> Any:
     return odd.astype(F).reshape(np.broadcast(product, wide).shape)[()]
 
 
-def total(values: Float32) -> Any:
-    """Sum in index order, each addition rounded."""
-    found = F(0)
-    for value in values:
-        found = found + value
-    return found
+def total(values: Float32, axis: int = 0) -> Any:
+    """Sum along an axis in index order, each addition rounded (`sum` would add in pairs)."""
+    return np.take(np.add.accumulate(values, axis=axis, dtype=F), -1, axis=axis) + F(0)
 
 
 def squares(values: Float32) -> Any:
-    """Sum of squares in index order."""
-    flat = values.reshape(-1)
-    return total(flat * flat)
+    """Sum of squares along the last axis, in index order."""
+    return total(values * values, axis=-1)

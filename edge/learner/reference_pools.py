@@ -1,11 +1,10 @@
 """Pools, mean, padding and plain activations of the NumPy twin."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.chain_layer import ChainLayer
+from edge.learner.reference_kernels import total
 from edge.learner.reference_windows import taps
 
 __all__ = ["pool_back", "pool_forward"]
@@ -26,10 +25,8 @@ def pool_forward(part: ChainLayer, x: Float32) -> Float32:
             sums[tap.out] += image[tap.pixels]
         return (sums / _counts(part)).reshape(-1)
     if part.kind == "mean":
-        found: Any = np.zeros(part.in_shape[2], F)
-        for pixel in image.reshape(-1, part.in_shape[2]):
-            found = found + pixel
-        return np.asarray(found / F(part.in_shape[0] * part.in_shape[1]), F)
+        sums = total(image.reshape(-1, part.in_shape[2]))
+        return np.asarray(sums / F(part.in_shape[0] * part.in_shape[1]), F)
     if part.kind == "pad":
         top, bottom, left, right = part.pads
         return np.pad(image, ((top, bottom), (left, right), (0, 0))).reshape(-1)

@@ -1,28 +1,23 @@
 """Convolutions, pools, hybrid tails: the C learner against its NumPy twin, bit for bit."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.learner import NativeLearner, ReferenceLearner
-from edge.learner.native import library
 from edge.spec import ModelSpec
 from edge.steps import average_pool, conv, dense, depthwise, max_pool, mean, pad
 from server.export import tflite
+from tests.edge.convnets import convnets, everything
+from tests.edge.twins import ARITHMETICS, assert_same, needs_c, optimisers, stream
 
-pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler")
+pytestmark = needs_c
 
 F = np.float32
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {"train_layers": 1},
-    {"standardise": True},
-    {"arithmetic": "fma"},
-    {"momentum": 0.9, "decay": 1e-3, "clip": 0.7},
-]
 SPECS = {
     "padded": ModelSpec.convnet(
         (9, 8, 2),
@@ -54,92 +49,128 @@ SPECS = {
         ],
     ),
     "convolutional": ModelSpec.convnet((6, 6, 4), [conv(16, 3), conv(8, 3, stride=2), mean()]),
+    "overlapping": ModelSpec.convnet(
+        (6, 7, 3),
+        [
+            conv(5, 3, activation="tanh"),
+            average_pool(3, stride=1, padding="same"),
+            max_pool(3, stride=1, padding="same"),
+            conv(2, 3, padding="valid"),
+            dense(3),
+        ],
+    ),
+    "everything": everything(),
 }
+LAST = {name: len(spec.weighted) for name, spec in SPECS.items()}
+HEAVY = {"momentum": 0.9, "decay": 1e-3, "clip": 0.7}
 
 
-def artefact(spec: ModelSpec, rng: np.random.Generator, kind: str) -> bytes:
+def artefact(spec: ModelSpec, seed: int, float_layers: int = 0) -> bytes:
+    """A float32 file, or a hybrid one with so many layers in float32."""
+    rng = np.random.default_rng(seed)
     noise = rng.normal(scale=0.05, size=spec.n_parameters)
     values = (spec.initial(1) + noise).astype(F)
-    if kind == "float32":
+    values[rng.random(values.size) < 0.05] = 0
+    if not float_layers:
         return tflite.write(spec, values, name="net")
-    rows = rng.normal(size=(30, spec.n_in)).astype(F)
-    return tflite.write_hybrid(spec, values, rows, float_layers=1, name="net")
+    rows = rng.normal(size=(20, spec.n_in)).astype(F)
+    return tflite.write_hybrid(spec, values, rows, float_layers=float_layers, name="net")
 
 
-def sample(spec: ModelSpec, rng: np.random.Generator) -> tuple[Any, Any]:
-    x = rng.normal(size=spec.n_in).astype(F)
-    x[rng.random(spec.n_in) < 0.3] = 0
-    softmax = spec.loss == "cross_entropy"
-    return x, rng.integers(spec.n_out) if softmax else rng.normal(size=spec.n_out)
-
-
-def assert_same(spec: ModelSpec, model: bytes, options: dict[str, Any], seed: int) -> None:
-    c, twin = NativeLearner(model, **options), ReferenceLearner(model, **options)
-    assert c.sizes == twin.sizes
-    rng = np.random.default_rng(seed)
-    for _ in range(4):
-        x, target = sample(spec, rng)
-        assert c.loss_one(x, target) == twin.loss_one(x, target)
-        assert c.learn_one(x, target, rate=0.05) == twin.learn_one(x, target, rate=0.05)
-        assert c.parameters.tobytes() == twin.parameters.tobytes()
-        assert c.predict_one(x).tobytes() == twin.predict_one(x).tobytes()
-    ours, theirs = c.state(), twin.state()
-    assert ours["statistics"].tobytes() == theirs["statistics"].tobytes()
-    assert ours["count"] == theirs["count"]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("kind", ["float32", "hybrid"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("optimiser", [{}, HEAVY], ids=["plain", "momentum"])
 @pytest.mark.parametrize("name", SPECS)
-def test_bits_are_those_of_the_twin(name: str, kind: str, options: dict[str, Any]) -> None:
+def test_bits_after_fifty_steps(name: str, optimiser: dict[str, float], arithmetic: str) -> None:
     spec = SPECS[name]
-    assert_same(spec, artefact(spec, np.random.default_rng(0), kind), options, 1)
+    assert_same(artefact(spec, 0), stream(spec, 50, 1), arithmetic=arithmetic, **optimiser)
 
 
-@st.composite
-def nets(draw: st.DrawFn) -> ModelSpec:
-    def pair(least: int, most: int) -> tuple[int, int]:
-        return draw(st.tuples(st.integers(least, most), st.integers(least, most)))
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize(
+    ("name", "train_layers"), [(name, n) for name in SPECS for n in range(1, LAST[name])]
+)
+def test_bits_of_every_suffix(name: str, train_layers: int, arithmetic: str) -> None:
+    spec = SPECS[name]
+    options = {"train_layers": train_layers, "standardise": True, "arithmetic": arithmetic}
+    assert_same(artefact(spec, 0), stream(spec, 5, 2), **options)
+    assert_same(artefact(spec, 0), stream(spec, 5, 2), **options, **HEAVY)
 
-    shape = (*pair(3, 9), draw(st.integers(1, 9)))
-    padding = draw(st.sampled_from(["same", "valid"]))
-    kernel = draw(st.tuples(st.integers(1, min(3, shape[0])), st.integers(1, min(3, shape[1]))))
-    activation = draw(st.sampled_from(["linear", "relu", "relu6", "tanh", "logistic"]))
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize(
+    ("name", "float_layers"), [(name, n) for name in SPECS for n in range(1, LAST[name])]
+)
+def test_bits_of_every_hybrid_tail(name: str, float_layers: int, arithmetic: str) -> None:
+    spec = SPECS[name]
+    file = artefact(spec, 0, float_layers)
+    assert_same(file, stream(spec, 50, 3), arithmetic=arithmetic)
+    assert_same(file, stream(spec, 5, 3), arithmetic=arithmetic, standardise=True, **HEAVY)
+
+
+@pytest.mark.parametrize(("arithmetic", "standardise"), product(ARITHMETICS, [False, True]))
+def test_bits_of_an_autoencoder_of_the_tail(arithmetic: str, standardise: bool) -> None:
+    spec = ModelSpec.convnet((6, 6, 1), [conv(3, 3, stride=2), mean(), dense(2), dense(3)])
+    samples = [(x, []) for x, _ in stream(spec, 50, 4)]
+    options: dict[str, Any] = {"arithmetic": arithmetic, "standardise": standardise}
+    assert_same(artefact(spec, 0), samples, train_layers=2, reconstruct=True, **options)
+
+
+@pytest.mark.parametrize("kind", ["conv", "depthwise"])
+def test_a_window_may_lie_in_the_padding_alone(kind: str) -> None:
+    """Taps two apart around a single pixel: both miss it, and what is left is the bias."""
     first = (
-        depthwise(kernel, multiplier=draw(st.integers(1, 3)), stride=pair(1, 2), padding=padding,
-                  activation=activation)
-        if draw(st.booleans())
-        else conv(draw(st.integers(1, 18)), kernel, stride=pair(1, 2), padding=padding,
-                  activation=activation)
-    )  # fmt: skip
-    between = draw(st.sampled_from([[], [average_pool(2, padding="same")], [mean()]]))
-    last = dense(draw(st.integers(2, 19)), draw(st.sampled_from(["linear", "softmax"])))
-    return ModelSpec.convnet(shape, [first, *between, last])
+        conv(2, (1, 2), dilation=(1, 2))
+        if kind == "conv"
+        else depthwise((1, 2), dilation=(1, 2), multiplier=2)
+    )
+    spec = ModelSpec.convnet((1, 1, 1), [first, dense(2)])
+    for seed in range(5):
+        file = artefact(spec, seed)
+        assert_same(file, stream(spec, 3, seed), **HEAVY)
+        assert_same(file, stream(spec, 3, seed))
+        answers = [NativeLearner(file).predict_one([x]) for x in (-1, 0, 1)]
+        assert answers[0].tobytes() == answers[1].tobytes() == answers[2].tobytes()
 
 
-@settings(max_examples=40, deadline=None)
-@given(nets(), st.sampled_from(OPTIONS), st.integers(0, 2**31))
-def test_bits_are_those_of_the_twin_for_any_net(
-    spec: ModelSpec, options: dict[str, Any], seed: int
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    convnets(),
+    optimisers(),
+    st.sampled_from(ARITHMETICS),
+    st.booleans(),
+    st.sampled_from([0.01, 0.3]),
+    st.integers(0, 2**31),
+    st.data(),
+)
+def test_bits_of_any_net(
+    spec: ModelSpec,
+    optimiser: dict[str, float],
+    arithmetic: str,
+    standardise: bool,
+    rate: float,
+    seed: int,
+    data: st.DataObject,
 ) -> None:
-    model = artefact(spec, np.random.default_rng(seed), "float32")
-    assert_same(spec, model, options, seed)
+    layers = len(spec.weighted)
+    float_layers = data.draw(st.integers(0, layers - 1), "float layers of a hybrid")
+    train_layers = data.draw(st.integers(0, float_layers or layers), "trained layers")
+    file = artefact(spec, seed, float_layers)
+    options: dict[str, Any] = {"arithmetic": arithmetic, "standardise": standardise, **optimiser}
+    assert_same(file, stream(spec, 4, seed), rate, train_layers=train_layers, **options)
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    spec, rng = SPECS[name], np.random.default_rng(3)
-    model = artefact(spec, rng, "float32")
-    x, target = sample(spec, rng)
-    learner = NativeLearner(model)
-    before, rate, width = learner.parameters, 1.0, 3e-3
-    learner.learn_one(x, target, rate=rate)
-    gradient = (before - learner.parameters) / rate
-    for direction in rng.normal(size=(12, before.size)):
-        direction /= np.linalg.norm(direction)
-        losses = []
-        for sign in (1, -1):
-            learner.parameters = (before + sign * width * direction).astype(F)
-            losses.append(learner.loss_one(x, target))
-        slope = (losses[0] - losses[1]) / (2 * width)
-        assert slope == pytest.approx(gradient @ direction, abs=2e-2 * np.linalg.norm(gradient))
+def test_each_goes_on_where_the_other_stopped(name: str) -> None:
+    spec, options = SPECS[name], {"standardise": True, **HEAVY}
+    file, samples = artefact(spec, 0), stream(spec, 8, 6)
+    kinds = NativeLearner, ReferenceLearner
+    for first, second in (kinds, kinds[::-1]):
+        whole, start, end = (kind(file, **options) for kind in (first, first, second))
+        for x, target in samples[:4]:
+            start.learn_one(x, target, rate=0.05)
+        end.load_state(start.state())
+        for learner, part in ((whole, samples), (end, samples[4:])):
+            for x, target in part:
+                learner.learn_one(x, target, rate=0.05)
+        assert whole.state()["parameters"].tobytes() == end.state()["parameters"].tobytes()
+        assert whole.state()["statistics"].tobytes() == end.state()["statistics"].tobytes()

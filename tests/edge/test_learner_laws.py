@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import TinyfleetError, UsageError
@@ -31,6 +31,7 @@ def snapshot(learner: Any) -> bytes:
 
 
 @every_learner
+@settings(deadline=None)
 @given(specs(), st.booleans())
 def test_inference_does_not_change_state(kind: Any, spec: ModelSpec, standardise: bool) -> None:
     learner = kind(model(spec), standardise=standardise)
@@ -45,6 +46,7 @@ def test_inference_does_not_change_state(kind: Any, spec: ModelSpec, standardise
 
 
 @every_learner
+@settings(deadline=None)
 @given(specs(), st.booleans())
 def test_learn_many_is_a_loop_of_learn_one(kind: Any, spec: ModelSpec, standardise: bool) -> None:
     many, one = (kind(model(spec), standardise=standardise) for _ in range(2))
@@ -56,6 +58,7 @@ def test_learn_many_is_a_loop_of_learn_one(kind: Any, spec: ModelSpec, standardi
 
 
 @every_learner
+@settings(deadline=None)
 @given(specs())
 def test_the_loss_of_a_step_is_the_one_before_it(kind: Any, spec: ModelSpec) -> None:
     learner = kind(model(spec))
@@ -65,6 +68,7 @@ def test_the_loss_of_a_step_is_the_one_before_it(kind: Any, spec: ModelSpec) -> 
 
 
 @every_learner
+@settings(deadline=None)
 @given(specs(), st.booleans())
 def test_a_state_goes_on_where_it_was_taken(kind: Any, spec: ModelSpec, standardise: bool) -> None:
     x, targets = samples(spec, 10)

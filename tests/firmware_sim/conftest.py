@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.spec import ModelSpec
+from edge.steps import conv, dense, depthwise, mean
 from server.export.tflite import write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,22 @@ class Job:
 
     def sensor(self) -> FixedSensor:
         return FixedSensor(self.x, self.targets)
+
+
+def convolutional_job(samples: int = 4, seed: int = 2) -> Job:
+    """Eight outputs and other numbers, borders, strides, depthwise: every kernel of a convolution."""
+    steps = [
+        conv(8, 3),
+        depthwise(3, multiplier=2),
+        conv(6, 2, stride=2),
+        mean(),
+        dense(3, "softmax"),
+    ]
+    spec = ModelSpec.convnet((7, 6, 2), steps)
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(samples, spec.n_in)).astype(np.float32)
+    targets = rng.integers(3, size=(samples, 1)).astype(np.float32)
+    return Job(spec, write(spec, spec.initial(seed), name="test"), x, targets)
 
 
 def make_job(sizes: list[int], *, classes: bool, samples: int = 12, seed: int = 1) -> Job:
@@ -95,3 +112,8 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     command += [str(Path(__file__).parent / "harness.c"), "-o", str(out)]
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(out))
+
+
+@pytest.fixture
+def convolutions() -> Job:
+    return convolutional_job()

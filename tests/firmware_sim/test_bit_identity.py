@@ -62,7 +62,7 @@ def test_host_library_and_twin(job_name: str, request: pytest.FixtureRequest) ->
 
 
 @pytest.mark.parametrize("core", IN_UNICORN)
-@pytest.mark.parametrize("job_name", ["sine", "digits"])
+@pytest.mark.parametrize("job_name", ["sine", "digits", "convolutions"])
 def test_unicorn(core: str, job_name: str, request: pytest.FixtureRequest) -> None:
     job = request.getfixturevalue(job_name)
     weights, answers = trained_on_board(job, core)

@@ -72,7 +72,7 @@ static void activate_otherwise(uint8_t activation, float *z, uint32_t n)
         relu(z, n);
     }
     for (uint32_t i = 0; i < n; i++) {
-        z[i] = activation != TL_RELU6 ? smooth(activation, z[i]) : z[i] < 6.0f ? z[i] : 6.0f;
+        z[i] = activation != TL_RELU6 ? smooth(activation, z[i]) : z[i] > 6.0f ? 6.0f : z[i];
     }
 }
 

@@ -52,7 +52,7 @@ class Job:
 
 
 def convolutional_job(samples: int = 4, seed: int = 2) -> Job:
-    """Eight outputs and other numbers, borders, strides, depthwise: every kernel of a convolution."""
+    """Eight outputs and other numbers, borders, strides, depthwise: all kernels."""
     steps = [
         conv(8, 3),
         depthwise(3, multiplier=2),

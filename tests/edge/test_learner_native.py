@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import os
 import random
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import ArtifactError, TinyfleetError
+from edge.errors import TinyfleetError
 from edge.learner import NativeLearner
 from edge.learner.native import CLayer, CLearner, CModel, CSizes, library
 from edge.spec import ModelSpec
@@ -125,38 +124,3 @@ def test_the_operator_at_fault_is_named() -> None:
     changed = FILE.replace(b"\x1c\0\0\0", b"\x11\0\0\0")
     with pytest.raises(ArtifactError):
         NativeLearner(changed)
-
-#include <stdio.h>
-#include <stdlib.h>
-#include "tinylearn.h"
-/* stdin: records of a 4-byte length and that many bytes. Each file gets an allocation of exactly
- * its size, so that any read outside it is seen. */
-int main(void)
-{
-    unsigned n, opened = 0, total = 0;
-    while (fread(&n, 4, 1, stdin) == 1) {
-        uint8_t *file = malloc(n + !n);
-        tl_model model;
-        if (fread(file, 1, n, stdin) != n) return 1;
-        total++;
-        if (tl_model_open(&model, file, n) == TL_OK) {
-            uint16_t flags = model.type == TL_INT8 ? TL_INFER_ONLY : 0;
-            tl_sizes sizes;
-            tl_learner learner;
-            opened++;
-            if (tl_model_sizes(&model, 0, flags, &sizes) != TL_OK) return 2;
-            unsigned need = flags ? sizes.arena_infer : sizes.arena_train;
-            void *arena = malloc(need);
-            float *x = calloc(model.n_in, 4), *y = calloc(model.n_out, 4), loss;
-            float *t = calloc(model.n_out, 4);
-            if (tl_learner_init(&learner, &model, 0, flags, arena, need) != TL_OK) return 3;
-            (void)tl_learner_predict(&learner, x, y);
-            if (!flags) (void)tl_learner_learn(&learner, x, t, 0.1f, &loss);
-            free(arena); free(x); free(y); free(t);
-        }
-        free(file);
-    }
-    printf("%u %u\\n", total, opened);
-    return 0;
-}
-"""

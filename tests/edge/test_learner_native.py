@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import TinyfleetError
+from edge.errors import ArtifactError, TinyfleetError
 from edge.learner import NativeLearner
 from edge.learner.native import CLayer, CLearner, CModel, CSizes, library
 from edge.spec import ModelSpec

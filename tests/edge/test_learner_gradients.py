@@ -19,6 +19,7 @@ from tests.edge.zoo import model, specs
 
 F = np.float32
 Float64 = NDArray[np.float64]
+LEARNERS = sorted({OnlineLearner, ReferenceLearner}, key=lambda kind: kind.__name__)
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ACTIVATIONS: dict[str, Callable[[Float64], Float64]] = {
     "linear": lambda z: z,
@@ -106,7 +107,7 @@ def assert_follows(spec: ModelSpec, kind: Any, seed: int) -> None:
         assert step @ direction == pytest.approx(slopes[1], rel=1e-3, abs=2e-4 * max(1, norm))
 
 
-@pytest.mark.parametrize("kind", {OnlineLearner, ReferenceLearner})
+@pytest.mark.parametrize("kind", LEARNERS)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_step_of_every_layer_follows_the_gradient(kind: Any, seed: int) -> None:
     assert_follows(everything(), kind, seed)
@@ -190,7 +191,7 @@ def test_every_slope_is_the_one_of_torch(spec: ModelSpec, seed: int) -> None:
     np.testing.assert_allclose(step, expected, rtol=1e-3, atol=1e-5 * (1 + abs(expected).max()))
 
 
-@pytest.mark.parametrize("kind", {OnlineLearner, ReferenceLearner})
+@pytest.mark.parametrize("kind", LEARNERS)
 @pytest.mark.parametrize("clip", [0.0, 0.2])
 def test_momentum_decay_and_clipping_are_as_stated(kind: Any, clip: float) -> None:
     """v = mu v + g, w -= rate (v + decay w), b -= rate v; g shrunk to a norm of clip."""

@@ -4,13 +4,14 @@ The firmware does the same in `firmware_sim/firmware/training.c`, bit for bit.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import TinyfleetError
-from edge.learner import OnlineLearner
+from edge.learner import LearnerError, OnlineLearner
 from edge.learner.monitor import DriftMonitor
 from edge.stepping import Steps, Watching
 from edge.worker import WatchResult
@@ -38,6 +39,7 @@ class Practice:
     learner: OnlineLearner
     classes: bool
     steps: Steps
+    _used: set[float] = field(default_factory=set, init=False, repr=False)
 
     def labelled(self, target: Float32) -> bool:
         """Whether a target is known; NaN says that nobody knows it."""
@@ -48,8 +50,11 @@ class Practice:
 
         A class that is seen for the first time is put into use.
         """
-        if self.classes and 0 <= target[0] < self.learner.n_out:
-            self.learner.add_class(int(target[0]))
+        if self.classes and target[0] not in self._used and np.isfinite(rate):
+            self.loss(x, target)  # refuses what cannot be learnt
+            with suppress(LearnerError):  # a head that has no bias for each class has none spare
+                self.learner.add_class(int(target[0]))
+            self._used.add(float(target[0]))
         return self.learner.learn_one(x, self._known(target), rate=rate)
 
     def loss(self, x: Float32, target: Float32) -> float:

@@ -110,7 +110,7 @@ class Watching:
     Learning goes on until the losses are back, at most `most` steps; then they count as normal.
 
     Args:
-        warm_up: losses seen before it judges, at least 2.
+        warm_up: losses seen before it judges, 2 to 2**24.
         allowance: a rise that is no drift, in standard deviations of the loss.
         threshold: summed rise beyond the allowance that is one, in standard deviations.
         most: steps that one drift may switch on.
@@ -128,8 +128,8 @@ class Watching:
         """Refuse what the monitor refuses."""
         with np.errstate(over="ignore"):
             allowance, threshold = np.float32(self.allowance), np.float32(self.threshold)
-        if not 2 <= self.warm_up < 2**32:
-            raise UsageError(f"warm_up is {self.warm_up}, 2 to 4294967295 losses are allowed.")
+        if not 2 <= self.warm_up <= 2**24:
+            raise UsageError(f"warm_up is {self.warm_up}, 2 to 16777216 losses are allowed.")
         if not 0 <= allowance < np.inf:
             raise UsageError(f"allowance is {self.allowance}, a finite number from 0 is needed.")
         if not 0 < threshold < np.inf:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from edge.artifact import Artifact
-from edge.errors import ArtifactError
+from edge.errors import ArtifactError, UsageError
+from firmware_sim.boards import get_board
 from firmware_sim.cycles import ENERGY_SOURCE, energy_joules, table_of
 from firmware_sim.measure import Cost, learning_cost, predicting_cost
 from server.bench_models import ArraySensor
@@ -86,10 +87,13 @@ def trace_model(
 
     Raises:
         ArtifactError: the model is not known, or has nothing to learn.
-        UsageError: an unknown board, or one whose core only QEMU has.
+        UsageError: an unknown board, one whose core only QEMU has, or that has no fma.
     """
     artifact = Artifact(data)
     spec = artifact.spec
+    chosen = get_board(board)
+    if arithmetic == "fma" and not chosen.fpu:
+        raise UsageError(f"{board} has no FPU, so it has no fma.", hint="--arithmetic mul_add")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(samples, spec.n_in)).astype(np.float32)
     targets = rng.normal(size=(samples, spec.n_out)).astype(np.float32)

@@ -142,12 +142,13 @@ class ReferenceLearner:
     def add_class(self, index: int | None = None) -> int:
         """Put a spare class into use; see `NativeLearner.add_class`."""
         trained = self._tail.trained
+        has_head = bool(trained) and trained[-1].b.size == self.n_out
         if index is None:
-            index = spare_class(trained[-1].b) if trained else self.n_out
+            index = spare_class(trained[-1].b) if has_head else self.n_out
         common.check_class(index, self.n_out)
         if self._spec.loss != "cross_entropy":
             raise_for(common.ARGUMENT)
-        if not trained:
+        if not has_head:
             raise_for(common.FROZEN)
         self._tail.add_class(index)
         return index

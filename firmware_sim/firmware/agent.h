@@ -50,6 +50,12 @@ typedef struct tally {
 
 void tally_add(tally *t, float loss);
 
+/* Neither NaN nor infinite. */
+static inline bool is_number(float value)
+{
+    return value - value == 0.0f;
+}
+
 /* All operations: fields of the request in, a status out, more keys into the reply. */
 int32_t op_begin(agent *a, const cb_item *request, cb_writer *reply);
 int32_t op_write(agent *a, const cb_item *request, cb_writer *reply);
@@ -86,7 +92,11 @@ int32_t learner_layout(agent *a, uint16_t train_layers, uint16_t flags);
 /* Lay it out to train all layers if that fits, else to predict only. */
 int32_t learner_start(agent *a);
 
-/* The layout that a request asks for, if it differs from the one there. */
+/* The layout that a request asks for. */
+int32_t learner_wanted(const agent *a, const cb_item *request, uint16_t *train_layers,
+                       uint16_t *flags);
+
+/* Lay it out so, if it differs from the one there. */
 int32_t learner_want(agent *a, const cb_item *request);
 
 /* Are the weights there and whole? */

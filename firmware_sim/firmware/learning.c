@@ -112,7 +112,8 @@ int32_t learner_start(agent *a)
     return learner_layout(a, 0, TL_INFER_ONLY);
 }
 
-int32_t learner_want(agent *a, const cb_item *request)
+int32_t learner_wanted(const agent *a, const cb_item *request, uint16_t *train_layers,
+                       uint16_t *flags)
 {
     uint32_t layers = 0, wanted = 0;
     if (a->slot == SLOT_NONE) {
@@ -125,11 +126,18 @@ int32_t learner_want(agent *a, const cb_item *request)
     if (status == 0 && (wanted & ~LAYOUT_FLAGS) != 0) {
         status = LINK_E_FIELD;
     }
+    *train_layers = (uint16_t)(layers == a->model.n_trainable ? 0 : layers);
+    *flags = (uint16_t)wanted;
+    return status;
+}
+
+int32_t learner_want(agent *a, const cb_item *request)
+{
+    uint16_t train_layers, flags;
+    int32_t status = learner_wanted(a, request, &train_layers, &flags);
     if (status != 0) {
         return status;
     }
-    uint16_t train_layers = (uint16_t)(layers == a->model.n_trainable ? 0 : layers);
-    uint16_t flags = (uint16_t)wanted;
     if (train_layers == a->train_layers && flags == a->flags) {
         return 0;
     }

@@ -112,6 +112,27 @@ static void gather(const tl_learner *l, uint32_t at, uint32_t n, float *to)
     }
 }
 
+/* A state that holds NaN or an infinity would never learn again. */
+static bool all_numbers(const float *values, uint32_t n)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < n; i++) {
+        good = good && is_number(values[i]);
+    }
+    return good;
+}
+
+static bool can_be_saved(const tl_learner *l, uint32_t count)
+{
+    bool good = true;
+    float value;
+    for (uint32_t at = 0; at < count; at++) {
+        gather(l, at, 1, &value);
+        good = good && is_number(value);
+    }
+    return good;
+}
+
 static void write_payload(const tl_learner *l, uint32_t address, uint32_t count, uint8_t *digest)
 {
     float block[BLOCK_FLOATS];
@@ -145,6 +166,9 @@ __attribute__((noinline)) int32_t state_save(agent *a)
     if (needed > bytes) {
         return refuse(a, LINK_E_SPACE, needed, bytes);
     }
+    if (!can_be_saved(l, payload_floats(&r))) {
+        return TL_E_NONFINITE;
+    }
     r.sequence = last < 0 ? 1u : good_record(a->slot, &a->file, (uint32_t)last)->sequence + 1u;
     r.architecture = architecture(&a->model);
     r.layout = a->train_layers | (uint32_t)a->flags << 16;
@@ -161,7 +185,8 @@ bool state_load(agent *a, int32_t slot, const slot_file *file)
 {
     int32_t bank = newest(slot, file);
     const record *r = bank < 0 ? 0 : bank_record(slot, file, (uint32_t)bank);
-    if (r == 0 || r->architecture != architecture(&a->model)) {
+    if (r == 0 || r->architecture != architecture(&a->model) ||
+        !all_numbers((const float *)(const void *)payload(r), payload_floats(r))) {
         return false;
     }
     uint16_t layers = a->train_layers, flags = a->flags;

@@ -69,6 +69,9 @@ static int32_t prepare(agent *a, const cb_item *request, const uint32_t *words, 
         return LINK_E_FIELD;
     }
     s->rate = word_as_float(request[KEY_RATE].value);
+    if (status == 0 && !is_number(s->rate)) {
+        return TL_E_NONFINITE;
+    }
     s->linear = words[STEP_SCHEDULE];
     a->learner.momentum = momentum;
     a->learner.decay = decay;
@@ -81,14 +84,32 @@ static float rate_at(const stepping *s, uint32_t i)
     return s->linear ? s->rate * ((float)(s->samples - i) / (float)s->samples) : s->rate;
 }
 
-/* One step on the sample taken; a class that is seen for the first time is put into use. */
+/* Whether the sample taken is of a class that is not in use yet. */
+static bool is_new_class(const agent *a)
+{
+    const tl_learner *l = &a->learner;
+    float index = a->target[0], bias;
+    uint32_t n = a->model.n_out;
+    return a->model.loss == TL_CROSS_ENTROPY && index >= 0.0f && index < (float)n &&
+           l->n_parameters > n &&
+           tl_learner_read(l, l->n_parameters - n + (uint32_t)index, 1, &bias) == TL_OK &&
+           bias <= TL_SPARE_BIAS;
+}
+
+/* One step on the sample taken; a class that is seen for the first time is put into use, if the
+ * sample can be learnt. */
 static int32_t learn(agent *a, float rate, float *loss)
 {
-    float index = a->target[0];
-    if (a->model.loss == TL_CROSS_ENTROPY && index >= 0.0f && index < (float)a->model.n_out) {
-        (void)tl_learner_add_class(&a->learner, (uint32_t)index);
+    int32_t status = 0;
+    if (is_new_class(a)) {
+        status = tl_learner_loss(&a->learner, a->x, a->target, loss);
+        if (status == 0 && tl_learner_add_class(&a->learner, (uint32_t)a->target[0]) == TL_OK) {
+            a->changed = true;
+        }
     }
-    int32_t status = tl_learner_learn(&a->learner, a->x, a->target, rate, loss);
+    if (status == 0) {
+        status = tl_learner_learn(&a->learner, a->x, a->target, rate, loss);
+    }
     a->changed = a->changed || status == 0;
     return status;
 }
@@ -210,11 +231,11 @@ static int32_t start_monitor(agent *a, const uint32_t *words)
     if (same && m->warm_up != 0) {
         return 0;
     }
-    a->steps_left = 0;
     tl_monitor wanted;
     if (tl_monitor_init(&wanted, words[STEP_WARM_UP], allowance, threshold) != TL_OK) {
         return LINK_E_FIELD;
     }
+    a->steps_left = 0;
     *m = wanted;
     return 0;
 }

@@ -1,7 +1,5 @@
 #include "state.h"
 
-#define FLOAT_EXPONENT 0x7f800000u
-
 static uint32_t parameter_bytes(const agent *a)
 {
     return 4u * a->learner.n_parameters;
@@ -41,15 +39,26 @@ static int32_t begin_slot(agent *a, const cb_item *request, uint32_t size)
 
 static int32_t begin_parameters(agent *a, const cb_item *request, uint32_t size)
 {
-    bool changed = a->changed;
-    a->changed = false; /* they are replaced whole: another layout loses nothing */
-    int32_t status = learner_want(a, request);
-    a->changed = a->changed || changed;
+    uint16_t train_layers, flags;
+    tl_sizes sizes;
+    int32_t status = learner_wanted(a, request, &train_layers, &flags);
+    if (status == 0) {
+        status = learner_fits(a, train_layers, flags);
+    }
+    if (status == 0) {
+        status = tl_model_sizes(&a->model, train_layers, flags, &sizes);
+    }
+    if (status == 0 && size != 4u * sizes.parameters) {
+        return refuse(a, LINK_E_SIZE, 4u * sizes.parameters, size);
+    }
+    if (status == 0) {
+        bool changed = a->changed;
+        a->changed = false; /* they are replaced whole: another layout loses nothing */
+        status = learner_want(a, request);
+        a->changed = a->changed || changed;
+    }
     if (status != 0) {
         return status;
-    }
-    if (size != parameter_bytes(a)) {
-        return refuse(a, LINK_E_SIZE, parameter_bytes(a), size);
     }
     a->incoming.total = size;
     a->whole = false;
@@ -191,9 +200,7 @@ static int32_t check_parameters(const agent *a)
         uint32_t n = count - at < SHA256_BLOCK / 4u ? count - at : SHA256_BLOCK / 4u;
         (void)tl_learner_read(&a->learner, at, n, block);
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t bits;
-            __builtin_memcpy(&bits, &block[i], sizeof bits);
-            status = (bits & FLOAT_EXPONENT) == FLOAT_EXPONENT ? TL_E_NONFINITE : status;
+            status = is_number(block[i]) ? status : TL_E_NONFINITE;
         }
         if (n == SHA256_BLOCK / 4u) {
             sha256_block(&state, bytes);

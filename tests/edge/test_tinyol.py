@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.answers import ack_of
 from edge.errors import TinyfleetError, UsageError
 from edge.host import HostWorker
+from edge.layers import ConvSpec, PoolSpec
 from edge.learner import LearnerError, NativeLearner, ReferenceLearner
 from edge.learner.classes import SPARE_BIAS
 from edge.learner.monitor import DriftMonitor
@@ -23,7 +24,8 @@ from edge.sources import JsonLines, Replay
 from edge.spec import ModelSpec
 from edge.stepping import Watching
 from edge.steps import conv, dense, mean
-from server.export import tflite
+from server.export import operators, tflite
+from server.export.flatfile import FlatFile, Tensor
 from server.export.spare import with_spare_classes
 
 LEARNERS = [NativeLearner, ReferenceLearner] if library() else [ReferenceLearner]
@@ -274,3 +276,55 @@ def test_a_convolutional_model_gets_a_class(tmp_path: Path) -> None:
             learner.learn_many(x, np.arange(8) % 5, rate=0.1)
         assert native.predict_many(x)[:, 4].min() > 0.01
         assert native.parameters.tobytes() == twin.parameters.tobytes()
+
+
+def flattened() -> bytes:
+    """A convolution whose pooled image is flattened into the classes: no bias is a class's own."""
+    rng = np.random.default_rng(0)
+    filters = rng.normal(size=(2, 3, 3, 4)).astype(np.float32)
+    filters[:, 2, 2] = -40  # what a spare class's bias would look like
+    file = FlatFile("flattened")
+    around = file.add(Tensor("x", (1, 4, 4, 4), "float32"))
+    w = file.add(Tensor("w", filters.shape, "float32", filters))
+    b = file.add(Tensor("b", (2,), "float32", np.zeros(2, np.float32)))
+    image = file.add(Tensor("image", (1, 4, 4, 2), "float32"))
+    pooled = file.add(Tensor("pooled", (1, 2, 2, 2), "float32"))
+    shape = file.add(Tensor("shape", (2,), "int32", np.array([1, 8], np.int32)))
+    flat = file.add(Tensor("flat", (1, 8), "float32"))
+    out = file.add(Tensor("out", (1, 8), "float32"))
+    same = ConvSpec((4, 4, 4), 2, (3, 3), (1, 1), "same", (1, 1), "linear")
+    halves = PoolSpec("max", (4, 4, 2), (2, 2), (2, 2), "valid")
+    file.operators += [
+        operators.convolve((around, w, b), image, same, int8=False),
+        operators.pool(image, pooled, halves, int8=False),
+        operators.plain("reshape", (pooled, shape), flat, int8=False),
+        operators.activate(flat, out, "softmax", int8=False),
+    ]
+    file.inputs, file.outputs = (around,), (out,)
+    return file.to_bytes()
+
+
+@every_learner
+def test_classes_without_biases_of_their_own_cannot_be_added(kind: Any) -> None:
+    learner = kind(flattened())
+    before = learner.parameters
+    for index in (None, 5):
+        with pytest.raises(TinyfleetError):
+            learner.add_class(index)
+    np.testing.assert_array_equal(learner.parameters, before)
+
+
+def test_what_cannot_be_learnt_puts_no_class_into_use() -> None:
+    for target, x in ((4.5, np.ones(6)), (4.0, np.full(6, np.nan))):
+        host = HostWorker(Replay(x[None], np.array([[target]])))
+        host.deploy(spared(1))
+        before = host.predict(np.ones((1, 6)))
+        with pytest.raises(TinyfleetError):
+            host.train(spared(1), Plan("s", 0.1, 1))
+        np.testing.assert_array_equal(host.predict(np.ones((1, 6))), before)
+
+
+def test_a_monitor_never_waits_for_more_than_it_can_count() -> None:
+    assert Watching(warm_up=2**24).warm_up == 2**24
+    with pytest.raises(UsageError, match="16777217"):
+        Watching(warm_up=2**24 + 1)

@@ -310,3 +310,44 @@ def test_watching_needs_all_its_words(words: bytes, sine: Any) -> None:
         with pytest.raises(BoardError) as refused:
             board._work(Op.WATCH, {Key.SAMPLES: 2, Key.RATE: 0.5, Key.DATA: words})
         assert refused.value.status == Status.FIELD
+
+
+@pytest.mark.parametrize(("target", "x"), [(4.5, 1.0), (4.0, np.nan)])
+def test_a_refused_sample_puts_no_class_into_use(target: float, x: float) -> None:
+    spec = ModelSpec.mlp([8, 4], output="softmax")
+    file = write(*with_spare_classes(spec, spec.initial(3), 1), name="spare")
+    sensor = Replay(np.full((1, 8), x), np.array([[target]]))
+    with SimulatedDevice("nano33ble", device_id="d", sensor=sensor) as device:
+        client = BoardClient(device.port)
+        client.upload_artifact(file)
+        before = client.get_parameters()
+        with pytest.raises(BoardError):
+            client.train(1, rate=0.1)
+        assert bits(client.get_parameters()) == bits(before)
+
+
+def test_weights_that_do_not_fit_leave_the_learnt_ones(sine: Any) -> None:
+    sensor = Replay(sine.x, sine.targets)
+    with SimulatedDevice("nano33ble", device_id="d", sensor=sensor) as device:
+        client = BoardClient(device.port)
+        client.upload_artifact(sine.artefact)
+        client.train(5, rate=0.05)
+        learnt = client.get_parameters()
+        with pytest.raises(BoardError, match="SIZE"):
+            client.set_parameters(np.zeros(3, np.float32), train_layers=1)
+        assert bits(client.get_parameters()) == bits(learnt)
+
+
+def test_infinite_weights_are_not_saved() -> None:
+    spec = ModelSpec.mlp([3, 2])
+    file = write(spec, np.ones(spec.n_parameters, np.float32), name="wide")
+    sensor = Replay(np.array([[1e18, 1, 1]]), np.zeros((1, 2)))
+    with SimulatedDevice("nano33ble", device_id="d", sensor=sensor) as device:
+        client = BoardClient(device.port)
+        client.upload_artifact(file)
+        client.train(1, rate=1e10)
+        assert not np.isfinite(client.get_parameters()).all()
+        with pytest.raises(BoardError, match="NONFINITE"):
+            client.save()
+        device.restart()
+        assert np.isfinite(BoardClient(device.port).get_parameters()).all()

@@ -51,8 +51,9 @@ typedef enum tl_status {
     TL_E_ARENA = -7,      /* arena smaller than tl_model_sizes() says, or not 4-byte aligned */
     TL_E_ARGUMENT = -8,   /* null pointer, class index out of range, bad layer count */
     TL_E_FROZEN = -9,     /* the model has no trainable (float32) layer where one is asked */
-    TL_E_NONFINITE = -10  /* a sample, rate or target is NaN or infinite, or the step would
-                             have produced a non-finite loss; weights are unchanged */
+    TL_E_NONFINITE = -10  /* a sample, rate or target is NaN or infinite, or the loss before the
+                             step is; weights are unchanged, the standardiser may have counted
+                             the sample. What a step leaves is not looked at. */
 } tl_status;
 
 typedef enum tl_type { TL_FLOAT32 = 0, TL_INT8 = 1 } tl_type;
@@ -132,7 +133,7 @@ typedef struct tl_sizes {
     uint32_t features;        /* elements of the input of the tail (all of it frozen: of n_in) */
     uint32_t arena_infer;     /* arena to predict only */
     uint32_t arena_train;     /* arena to learn; 0 if nothing can be trained */
-    uint32_t macs;            /* multiply-accumulates of one forward pass */
+    uint32_t macs;            /* multiply-accumulates of one forward pass, at most 2^32 - 1 */
 } tl_sizes;
 
 /* Running mean and variance of the tail's input, one per feature. The mean and the sum of squared
@@ -249,7 +250,7 @@ typedef struct tl_monitor {
     uint32_t state;           /* tl_monitor_state */
 } tl_monitor;
 
-/* Start anew. TL_E_ARGUMENT unless warm_up >= 2, allowance >= 0 and threshold > 0, all finite. */
+/* Start anew. TL_E_ARGUMENT unless 2 <= warm_up <= 2^24, allowance >= 0 and threshold > 0, all finite. */
 tl_status tl_monitor_init(tl_monitor *m, uint32_t warm_up, float allowance, float threshold);
 
 /* Take one loss and give the state after it. What is not finite or beyond 1e18 is not counted. */

@@ -126,7 +126,8 @@ tl_status tl_model_sizes(const tl_model *m, uint16_t train_layers, uint16_t flag
                                                    bytes_before_scratch(m, &learn, flags);
     sizes->macs = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
-        sizes->macs += tl_macs(&m->layers[i]);
+        uint32_t macs = tl_macs(&m->layers[i]);
+        sizes->macs += macs < UINT32_MAX - sizes->macs ? macs : UINT32_MAX - sizes->macs;
     }
     return TL_OK;
 }

@@ -1,11 +1,21 @@
 #include "tl_internal.h"
 
-/* The biases of the last trained layer, whose outputs are the classes; null if there are none. */
+static const tl_layer *last_weighted(const tl_model *m)
+{
+    const tl_layer *last = &m->layers[m->n_layers - 1u];
+    while (!tl_has_weights(last)) {
+        last--;
+    }
+    return last;
+}
+
+/* The biases of the last trained layer; null unless it has one for each class. */
 static float *class_biases(const tl_learner *l)
 {
     uint32_t n = l->model->n_out;
     bool trained = (l->flags & TL_INFER_ONLY) == 0 && l->n_parameters > n;
-    return trained && l->model->loss == TL_CROSS_ENTROPY ? l->parameters + l->n_parameters - n : 0;
+    bool classes = trained && l->model->loss == TL_CROSS_ENTROPY;
+    return classes && last_weighted(l->model)->out.c == n ? l->parameters + l->n_parameters - n : 0;
 }
 
 static float mean_in_use(const float *bias, uint32_t n)
@@ -56,11 +66,7 @@ tl_status tl_learner_add_class(tl_learner *l, uint32_t class_index)
     if (bias[class_index] > TL_SPARE_BIAS) {
         return TL_OK;
     }
-    const tl_layer *last = &l->model->layers[l->model->n_layers - 1u];
-    while (!tl_has_weights(last)) {
-        last--;
-    }
-    uint32_t n = l->model->n_out, rows = tl_inputs_of_one(last);
+    uint32_t n = l->model->n_out, rows = tl_inputs_of_one(last_weighted(l->model));
     set_column(l->parameters + l->n_parameters, rows, n, class_index, mean_in_use(bias, n));
     if ((l->flags & TL_MOMENTUM) != 0) {
         set_column(l->velocity + l->n_parameters, rows, n, class_index, 0.0f);

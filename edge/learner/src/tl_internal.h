@@ -27,6 +27,8 @@ static inline bool tl_int8_layer(const tl_layer *layer)
     return !TL_DENSE_ONLY && layer->type == TL_INT8;
 }
 
+#define TL_MOST_COUNTED (1u << 24) /* beyond it a float32 count would not grow */
+
 bool tl_is_finite(float x);
 bool tl_all_finite(const float *x, uint32_t n);
 

@@ -106,6 +106,9 @@ static tl_status add_activation(tl_parser *p, const tl_operator *op)
     if (!fuse && TL_DENSE_ONLY) {
         return TL_E_OP;
     }
+    if (fuse && !TL_DENSE_ONLY && op->code == OP_SOFTMAX && tl_elements(before->out) != before->out.c) {
+        return TL_E_SHAPE; /* the softmax of an image is not over its channels */
+    }
     if (!fuse) {
         tl_status status = start_layer(p, op);
         if (status != TL_OK) {

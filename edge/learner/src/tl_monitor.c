@@ -10,7 +10,7 @@
 
 tl_status tl_monitor_init(tl_monitor *m, uint32_t warm_up, float allowance, float threshold)
 {
-    bool good = warm_up >= 2 && allowance >= 0.0f && threshold > 0.0f;
+    bool good = warm_up >= 2 && warm_up <= TL_MOST_COUNTED && allowance >= 0.0f && threshold > 0.0f;
     if (m == 0 || !good || !tl_is_finite(allowance) || !tl_is_finite(threshold)) {
         return TL_E_ARGUMENT;
     }

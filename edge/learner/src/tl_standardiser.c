@@ -6,7 +6,6 @@
  */
 #include "tl_internal.h"
 
-#define COUNT_LIMIT (1u << 24) /* beyond it a float32 count would not grow */
 #define SUM_LIMIT 1e38f        /* no term is added beyond it, so no sum overflows */
 
 /* (*high + *low) += term, where |*low| is at most half a unit in the last place of *high. */
@@ -22,7 +21,7 @@ static void add_to(float *high, float *low, float term)
 
 void tl_standardiser_update(tl_standardiser *s, const float *x)
 {
-    if (s->count >= COUNT_LIMIT) {
+    if (s->count >= TL_MOST_COUNTED) {
         return;
     }
     s->count++;

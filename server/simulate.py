@@ -1,7 +1,7 @@
-"""A thin simulated fleet: rounds without messages, clients outside and steps inside.
+"""A simulated fleet: rounds without messages, clients outside and steps inside.
 
-Every client's steps run in one call of the C learner; what a round gives is what the same
-clients would give over a transport, bit for bit.
+What a round gives is what the same clients would give over a transport, bit for bit. Fleets of
+dense nets run in the fleet kernel, a chunk of clients a call; all others client by client.
 """
 
 import time
@@ -13,13 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artifact import Artifact
+from edge.errors import UsageError
 from edge.learner import NonFinite, OnlineLearner
 from edge.messages import Plan
 from edge.stepping import Steps
+from server.fleet import CHUNK, FleetEngine, Job, takes
 from server.strategies import Contribution, Strategy
-from server.tasks.base import Task
+from server.strategies.base import moved
+from server.strategies.local_sgd import LocalSgd
+from server.tasks.base import Episode, Streams, Task
+from server.tasks.sine import SineTask
 
-__all__ = ["SimulatedRound", "Simulation", "new_model", "simulate"]
+__all__ = ["SimulatedRound", "Simulation", "new_model", "simulate", "why_not"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def simulate(
     on_round: Callable[[SimulatedRound], None] | None = None,
     *,
     base: Artifact | None = None,
+    engine: FleetEngine | None = None,
 ) -> Simulation:
     """Run the rounds of a simulated fleet; the same arguments give the same bits.
 
@@ -82,23 +88,31 @@ def simulate(
         seed: of the fresh weights, the clients and their samples.
         on_round: called after each round.
         base: the model to start from; None: a fresh one.
+        engine: trains the clients; None: the device's own learner, one client after another.
+
+    Raises:
+        UsageError: the engine cannot follow the strategy, or does not know the model.
     """
     began = time.perf_counter()
     model = base if base is not None else new_model(task, seed=seed)
     parameters = model.parameters()
     outcome = Simulation(model)
     fleet = _Fleet(task, model.data, seed)
+    if engine is not None and (reason := why_not(model, strategy)):
+        raise UsageError(f"the fleet engine cannot do it: {reason}.", hint="--engine loop")
     for number in range(1, rounds + 1):
         plan = strategy.plan(number, rounds)
-        fleet.losses.clear()
-        first = parameters.size - fleet.learner(plan).sizes.parameters
         count = clients_per_round or strategy.cohort_size
-        parameters[first:] = strategy.aggregate(
-            parameters[first:],
-            fleet.contributions(parameters[first:], plan, number, count),
-            strategy.outer_rate(number, rounds),
-        )
-        loss = float(np.mean(fleet.losses)) if fleet.losses else float("nan")
+        rate = strategy.outer_rate(number, rounds)
+        if engine is not None:
+            streams = fleet.streams(plan, number, count)
+            found = engine.round(_job(model, parameters, plan, task.ways), streams, count)
+            parameters, loss = moved(parameters, found.mean, rate), found.loss
+        else:
+            first = parameters.size - fleet.learner(plan).sizes.parameters
+            updates = fleet.contributions(parameters[first:], plan, number, count)
+            parameters[first:] = strategy.aggregate(parameters[first:], updates, rate)
+            loss = fleet.loss()
         outcome.curve.append((number, loss))
         outcome.updates += count
         if on_round is not None:
@@ -106,6 +120,51 @@ def simulate(
     outcome.artifact = model.with_parameters(parameters)
     outcome.seconds = time.perf_counter() - began
     return outcome
+
+
+def why_not(model: Artifact, strategy: Strategy) -> str:
+    """Why the fleet engine cannot run a strategy on a model; empty where it can."""
+    plan = strategy.plan(1, 1)
+    if not takes(model.spec):
+        return "it knows dense layers with ReLU only"
+    if not isinstance(strategy, LocalSgd) or type(strategy).aggregate is not LocalSgd.aggregate:
+        return f"{strategy.name} does more than average"
+    if plan.standardise or plan.reconstruct or plan.momentum or plan.decay or plan.clip:
+        return "it takes plain SGD steps only"
+    return ""
+
+
+def _job(model: Artifact, start: NDArray[np.float32], plan: Plan, ways: int) -> Job:
+    samples = max(plan.samples // ways, 1) * ways
+    rates = plan.steps.rates(plan.rate, plan.epochs * samples)
+    fma = plan.arithmetic == "fma"
+    return Job(model.spec, start, samples, rates, plan.train_layers, fma)
+
+
+@dataclass(frozen=True)
+class EpisodeStreams:
+    """The clients of a task without streams of its own: an episode each, drawn one by one.
+
+    Args:
+        task: whose training clients.
+        drawn: int64 [clients, 2]: which client, and its random state.
+        shots: support samples of an episode (of each class).
+    """
+
+    task: Task
+    drawn: NDArray[np.int64]
+    shots: int
+
+    def episode(self, number: int) -> Episode:
+        """The episode of one of the clients."""
+        index, state = self.drawn[number]
+        client = self.task.client(int(index), "train")
+        return client.episode(np.random.default_rng(int(state)), shots=self.shots, queries=1)
+
+    def draw(self, chunk: int, clients: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Streams`."""
+        mine = [self.episode(chunk * CHUNK + i) for i in range(clients)]
+        return np.stack([e.support_x for e in mine]), np.stack([e.support_y for e in mine])
 
 
 class _Fleet:
@@ -130,16 +189,30 @@ class _Fleet:
             self._kind = kind
         return self._learner
 
+    def episodes(self, plan: Plan, round: int, count: int) -> EpisodeStreams:
+        """Who takes part in a round, and what each learns."""
+        drawn = np.random.default_rng([self.seed, round]).integers(2**31, size=(count, 2))
+        return EpisodeStreams(self.task, drawn, max(plan.samples // self.task.ways, 1))
+
+    def streams(self, plan: Plan, round: int, count: int) -> Streams:
+        """The same for the fleet engine: drawn by the chunk where the task can."""
+        if isinstance(self.task, SineTask):
+            return self.task.streams(self.seed, round, plan.samples)
+        return self.episodes(plan, round, count)
+
+    def loss(self) -> float:
+        """Mean over all passes of the last round; NaN without any."""
+        return float(np.mean(self.losses)) if self.losses else float("nan")
+
     def contributions(
         self, start: NDArray[np.float32], plan: Plan, round: int, count: int
     ) -> Iterator[Contribution]:
         """Train `count` clients from `start`; one whose weights run away gives nothing."""
         start = start.copy()
-        drawn = np.random.default_rng([self.seed, round]).integers(2**31, size=(count, 2))
-        shots = max(plan.samples // self.task.ways, 1)
-        for number, (index, state) in enumerate(drawn):
-            client = self.task.client(int(index), "train")
-            episode = client.episode(np.random.default_rng(int(state)), shots=shots, queries=1)
+        self.losses.clear()
+        episodes = self.episodes(plan, round, count)
+        for number in range(count):
+            episode = episodes.episode(number)
             learner = self.learner(plan)
             learner.parameters = start
             try:

@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["library_path"]
+__all__ = ["FOLDER", "compiled", "library_path"]
 
 FOLDER = Path(__file__).parent
 FLAGS = ["-std=c99", "-O3", "-ffp-contract=off", "-fPIC", "-shared"]
@@ -51,12 +52,29 @@ def _compiler() -> list[str] | None:
 
 
 def _compiled() -> Path | None:
-    sources = _sources()
+    return compiled("tinylearn", _sources(), FLAGS, [FOLDER / "include"])
+
+
+def compiled(
+    name: str, sources: Sequence[Path], flags: Sequence[str], include: Sequence[Path]
+) -> Path | None:
+    """Compile C sources once into the user's cache folder, under a name made from their bytes.
+
+    Args:
+        name: of the library.
+        sources: `.c` files, and the headers that they depend on.
+        flags: of the compiler; they are part of the name.
+        include: folders of headers.
+
+    Returns:
+        The shared library; None where there is no compiler, or it refuses.
+    """
     if not any(path.suffix == ".c" for path in sources):
         return None
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    content = b"".join(path.read_bytes() for path in sources) + " ".join(flags).encode()
+    digest = hashlib.sha256(content).hexdigest()[:16]
     cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    library = cache_root / "tinyfleet" / f"tinylearn-{digest}-{sys.platform}.so"
+    library = cache_root / "tinyfleet" / f"{name}-{digest}-{sys.platform}.so"
     if library.exists():
         return library
     compiler = _compiler()
@@ -67,7 +85,8 @@ def _compiled() -> Path | None:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             built = Path(folder) / library.name
-            command = [*compiler, *FLAGS, f"-I{FOLDER / 'include'}", *c_files, "-o", str(built)]
+            folders = [f"-I{path}" for path in include]
+            command = [*compiler, *flags, *folders, *c_files, "-o", str(built)]
             subprocess.run(command, check=True, capture_output=True)
             built.replace(library)
     except (OSError, subprocess.CalledProcessError):

@@ -1,7 +1,7 @@
 """`tinyfleet server`: federated rounds, simulation, export and rollout."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -198,15 +198,29 @@ def simulate(
     outer_rate: OuterRate = None,
     base: Base = None,
     seed: Seed = 0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Who trains the clients: threads, processes or ray (the fleet kernel), loop (one "
+            "learner, client by client), or auto: threads where the kernel knows the model."
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option("--threads", min=0, help="Threads or processes; 0: one a core.")
+    ] = 0,
+    mode: Annotated[
+        str, typer.Option(help="exact: the devices' bits; fast: sums reordered, products fused.")
+    ] = "exact",
     out: Annotated[Path | None, typer.Option(help="Write the model here (.tflite).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Meta-train a simulated fleet in this process, with the devices' own learner.
+    """Meta-train a simulated fleet on this machine, with the devices' own learner.
 
-    Example: tinyfleet server simulate --task sine --rounds 500 --out sine.tflite
+    Example: tinyfleet server simulate --task sine --clients 1000000 --rounds 1
     """
     from server.cli.progress import rounds_bar
     from server.presets import strategy_options
+    from server.simulate import new_model
     from server.simulate import simulate as simulate_fleet
     from server.strategies import get_strategy
     from server.tasks import get_task
@@ -226,6 +240,7 @@ def simulate(
             clients_per_round=clients,
             seed=seed,
             base=first,
+            engine=_engine(engine, mode, workers, first or new_model(chosen, seed=seed), plan),
             on_round=lambda report: advance(f"loss {report.loss:.3f}"),
         )
     if out is not None:
@@ -234,6 +249,7 @@ def simulate(
         "rounds": rounds,
         "client updates": found.updates,
         "seconds": round(found.seconds, 2),
+        "client updates a second": round(found.updates / found.seconds),
         **{name: round(value, 4) for name, value in measure_unseen(chosen, found.artifact).items()},
         "model": found.artifact.sha256,
     }
@@ -300,6 +316,18 @@ def rollout(
         print_table(["device", "runs it now", "reason"], rows)
     done = bool(outcomes) and all(entry.ok for entry in outcomes)
     return int(ExitCode.OK if done else ExitCode.FAILED)
+
+
+def _engine(name: str, mode: str, workers: int, model: "Artifact", plan: Any) -> Any:
+    """The fleet engine asked for; None for the loop, or where auto finds that none fits."""
+    from server.fleet import FleetEngine, kernel
+    from server.simulate import why_not
+
+    fits = name != "auto" or (not why_not(model, plan) and kernel("exact") is not None)
+    if name == "loop" or not fits:
+        return None
+    chosen: Any = "threads" if name == "auto" else name
+    return FleetEngine(cast(Any, mode), workers=workers, engine=chosen)
 
 
 def _base(path: Path | None, task: str, seed: int) -> "Artifact":

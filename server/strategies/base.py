@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from edge.messages import Plan
 
-__all__ = ["Contribution", "Mean", "Strategy", "move", "require"]
+__all__ = ["Contribution", "Mean", "Strategy", "move", "moved", "require"]
 
 Vector = NDArray[np.float32]
 
@@ -112,6 +112,11 @@ def move(
     mean = Mean(base.size)
     for update in sorted(updates, key=lambda update: update.device):
         mean.add(update.delta, float(update.samples) if by_samples else 1.0)
+    return moved(base, mean, rate)
+
+
+def moved(base: Vector, mean: Mean, rate: float) -> Vector:
+    """The base float32 [n], moved by `rate` times a mean; rounded once from float64."""
     return (base.astype(np.float64) + rate * mean.value()).astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge.spec import ModelSpec
 
-__all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Task"]
+__all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Streams", "Task"]
 
 Split = Literal["train", "test"]
 Float32 = NDArray[np.float32]
@@ -71,6 +71,24 @@ class Task(Protocol):
 
     def measure(self, outputs: Float32, targets: Float32) -> float:
         """The metric: outputs float32 [n, n_out], targets float32 [n, k]."""
+
+
+class Streams(Protocol):
+    """What the clients of a simulated round learn; sent to other processes, so it can be pickled.
+
+    A task that can draw many clients at once has `streams(seed, round, samples)` that gives one.
+    """
+
+    def draw(self, chunk: int, clients: int) -> tuple[Float32, Float32]:
+        """Samples of one chunk's clients; the same whoever draws them.
+
+        Args:
+            chunk: its number in the round.
+            clients: how many it has.
+
+        Returns:
+            x float32 [clients, samples, n_in], y float32 [clients, samples, n_target].
+        """
 
 
 class EpisodeSensor:

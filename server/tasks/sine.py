@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.spec import ModelSpec
 from server.tasks.base import Episode, Split
 
-__all__ = ["SineClient", "SineTask"]
+__all__ = ["SineClient", "SineStreams", "SineTask"]
 
 Float32 = NDArray[np.float32]
 
@@ -31,6 +31,23 @@ class SineClient:
 
     def _wave(self, x: Float32) -> Float32:
         return np.asarray(self.amplitude * np.sin(x + self.phase), np.float32)
+
+
+@dataclass(frozen=True)
+class SineStreams:
+    """Fresh waves for every client of a simulated round, a whole chunk at once."""
+
+    seed: int
+    round: int
+    samples: int
+
+    def draw(self, chunk: int, clients: int) -> tuple[Float32, Float32]:
+        """See `Streams`."""
+        rng = np.random.default_rng([self.seed, self.round, chunk])
+        amplitude = rng.uniform(0.1, 5.0, (clients, 1, 1)).astype(np.float32)
+        phase = rng.uniform(0.0, np.pi, (clients, 1, 1)).astype(np.float32)
+        x = rng.random((clients, self.samples, 1), np.float32) * np.float32(10) - np.float32(5)
+        return x, amplitude * np.sin(x + phase)
 
 
 class SineTask:
@@ -63,6 +80,10 @@ class SineTask:
         rng = np.random.default_rng([self._seed, int(split == "test"), number])
         amplitude, phase = rng.uniform(0.1, 5.0), rng.uniform(0.0, np.pi)
         return SineClient(f"sine-{split}-{number}", float(amplitude), float(phase))
+
+    def streams(self, seed: int, round: int, samples: int) -> SineStreams:
+        """Waves without end, drawn by the chunk."""
+        return SineStreams(seed, round, samples)
 
     def measure(self, outputs: Float32, targets: Float32) -> float:
         """Mean squared error."""

@@ -26,7 +26,12 @@ Mode = Literal["exact", "fast"]
 
 SOURCES = Path(__file__).parent / "src"
 FLAGS = ["-std=gnu99", "-O3", "-march=native", "-fPIC", "-shared", "-Wno-psabi"]
-OWN_FLAGS: dict[Mode, list[str]] = {"exact": ["-ffp-contract=off"], "fast": ["-ffast-math"]}
+OWN_FLAGS: dict[Mode, list[str]] = {
+    "exact": ["-ffp-contract=off"],
+    # Not -ffast-math: loading a library linked so makes subnormal numbers 0 in the whole process.
+    "fast": ["-fassociative-math", "-freciprocal-math", "-fno-signed-zeros", "-fno-trapping-math",
+             "-fno-math-errno", "-ffp-contract=fast"],
+}  # fmt: skip
 MAX_LAYERS = 16
 MAX_CLASSES = 256
 

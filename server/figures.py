@@ -16,19 +16,19 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number, and whether its target holds (None: no target)."""
+    """One measured number (None: it could not be), and whether its target holds (None: no target)."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     target: str
     holds: bool | None
     note: str
 
 
-def figure(name: str, value: float, unit: str, target: str = "", note: str = "") -> Figure:
+def figure(name: str, value: float | None, unit: str, target: str = "", note: str = "") -> Figure:
     """Make a figure; `target` is such as "<= 0.3", or empty."""
-    if not target:
+    if not target or value is None:
         return Figure(name, value, unit, target, None, note)
     comparison, bound = target.split()
     return Figure(name, value, unit, target, _COMPARISONS[comparison](value, float(bound)), note)
@@ -41,7 +41,8 @@ def show(figures: Iterable[Figure], echo: Callable[[str], None], *, as_json: boo
         found.append(entry)
         if not as_json:
             verdict = {True: "holds", False: "MISSED", None: ""}[entry.holds]
-            line = f"{entry.name:28} {entry.value:>14,.6g} {entry.unit:14} {entry.target:12} "
+            value = "-" if entry.value is None else f"{entry.value:,.6g}"
+            line = f"{entry.name:28} {value:>14} {entry.unit:14} {entry.target:12} "
             echo(f"{line}{verdict:7} {entry.note}".rstrip())
     if as_json:
         echo(json.dumps({"figures": [asdict(entry) for entry in found]}, indent=2))

@@ -30,7 +30,7 @@ OWN_FLAGS: dict[Mode, list[str]] = {
     "exact": ["-ffp-contract=off"],
     # Not -ffast-math: loading a library linked so makes subnormal numbers 0 in the whole process.
     "fast": ["-fassociative-math", "-freciprocal-math", "-fno-signed-zeros", "-fno-trapping-math",
-             "-fno-math-errno", "-ffp-contract=fast"],
+             "-fno-math-errno", "-ffinite-math-only", "-ffp-contract=fast"],
 }  # fmt: skip
 MAX_LAYERS = 16
 MAX_CLASSES = 256

@@ -1,6 +1,10 @@
 #include "fleet.h"
 #include "tl_internal.h"
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 typedef float lane __attribute__((vector_size(4 * FLEET_LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * FLEET_LANES)));
 
@@ -46,10 +50,14 @@ static inline lane step(uint32_t fma, lane s, lane a, lane b)
     if (!fma) {
         return s + a * b;
     }
+#if defined(__AVX512F__)
+    return (lane)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)s);
+#else
     for (uint32_t k = 0; k < FLEET_LANES; k++) {
         s[k] = __builtin_fmaf(a[k], b[k], s[k]);
     }
     return s;
+#endif
 }
 
 /* Zero for what is negative; NaN stays. */

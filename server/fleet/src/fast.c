@@ -7,6 +7,10 @@
 
 #include "fleet.h"
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define WIDTH 8u
 typedef float vec __attribute__((vector_size(4 * WIDTH)));
 
@@ -50,7 +54,7 @@ static uint32_t widest(const fleet_job *job)
 uint64_t fleet_scratch(const fleet_job *job)
 {
     uint64_t n = 4u * (uint64_t)all_cells(job) + (job->n_layers + 3u) * (uint64_t)widest(job);
-    return n * sizeof(vec) + 4u * (uint64_t)job->n_layers * widest(job) * WIDTH;
+    return n * sizeof(vec) + 4u * ((uint64_t)job->n_layers * widest(job) * WIDTH + 16u);
 }
 
 #define EACH(C) for (uint32_t c = 0; c < (C); c++)
@@ -146,8 +150,17 @@ BACKWARD(1) BACKWARD(2) BACKWARD(3) BACKWARD(4) BACKWARD(5) BACKWARD(6)
 /* Which of n values are not 0; without a branch that cannot be foreseen. */
 static uint32_t where(const float *x, uint32_t n, uint32_t *rows)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i++) {
+    uint32_t count = 0, i = 0;
+#if defined(__AVX512F__)
+    __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; i + 16 <= n; i += 16, index = _mm512_add_epi32(index, _mm512_set1_epi32(16))) {
+        __mmask16 alive =
+            _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        _mm512_storeu_si512(rows + count, _mm512_maskz_compress_epi32(alive, index));
+        count += (uint32_t)__builtin_popcount(alive);
+    }
+#endif
+    for (; i < n; i++) {
         rows[count] = i;
         count += x[i] != 0.0f;
     }

@@ -16,7 +16,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number (None: it could not be), and whether its target holds (None: no target)."""
+    """One measured number (None: it could not be); `holds` is None without a target."""
 
     name: str
     value: float | None

@@ -127,7 +127,8 @@ def why_not(model: Artifact, strategy: Strategy) -> str:
     plan = strategy.plan(1, 1)
     if not takes(model.spec):
         return "it knows dense layers with ReLU only"
-    if not isinstance(strategy, LocalSgd) or type(strategy).aggregate is not LocalSgd.aggregate:
+    averages = isinstance(strategy, LocalSgd) and strategy.robust == "mean"
+    if not averages or type(strategy).aggregate is not LocalSgd.aggregate:
         return f"{strategy.name} does more than average"
     if plan.standardise or plan.reconstruct or plan.momentum or plan.decay or plan.clip:
         return "it takes plain SGD steps only"

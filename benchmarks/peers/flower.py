@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 import warnings
+from itertools import pairwise
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -63,7 +64,7 @@ class Timed(FedAvg):
 def server(context):
     rng = np.random.default_rng(0)
     first = []
-    for n_in, n_out in zip(WIDTHS, WIDTHS[1:], strict=False):
+    for n_in, n_out in pairwise(WIDTHS):
         first += [rng.normal(0, 0.1, (n_in, n_out)).astype("f"), np.zeros(n_out, "f")]
     strategy = Timed(
         fraction_fit=1.0,

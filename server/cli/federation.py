@@ -44,6 +44,12 @@ RateSchedule = Annotated[
     str | None, typer.Option(help="Inner rate over a round's samples: constant or linear.")
 ]
 OuterRate = Annotated[float | None, typer.Option(help="Outer learning rate of round 1.")]
+Robust = Annotated[
+    str | None,
+    typer.Option(
+        help="What becomes of the deltas: mean, clip:NORM, median, trimmed:SHARE, krum:F."
+    ),
+]
 CohortSize = Annotated[int | None, typer.Option(help="Devices in a round.")]
 Base = Annotated[Path | None, typer.Option(help="A .tflite to start from instead of fresh.")]
 
@@ -66,6 +72,7 @@ def run(
     arithmetic: Arithmetic = None,
     rate_schedule: RateSchedule = None,
     outer_rate: OuterRate = None,
+    robust: Robust = None,
     cohort_size: CohortSize = None,
     base: Base = None,
     deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
@@ -104,6 +111,7 @@ def run(
         arithmetic=arithmetic,
         rate_schedule=rate_schedule,
         first_outer_rate=outer_rate,
+        robust=robust,
         cohort_size=cohort_size,
     )
     get_strategy(strategy, **options)
@@ -196,6 +204,7 @@ def simulate(
     epochs: Epochs = None,
     rate: Rate = None,
     outer_rate: OuterRate = None,
+    robust: Robust = None,
     base: Base = None,
     seed: Seed = 0,
     engine: Annotated[
@@ -228,7 +237,13 @@ def simulate(
 
     chosen = get_task(task)
     options = strategy_options(
-        task, strategy, samples=samples, epochs=epochs, rate=rate, first_outer_rate=outer_rate
+        task,
+        strategy,
+        samples=samples,
+        epochs=epochs,
+        rate=rate,
+        first_outer_rate=outer_rate,
+        robust=robust,
     )
     plan = get_strategy(strategy, **options)
     first = _base(base, task, seed) if base else None

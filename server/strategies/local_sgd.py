@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from edge.messages import Plan
 from edge.stepping import Arithmetic
 from edge.stepping import Schedule as RateSchedule
-from server.strategies.base import Contribution, Vector, move, require
+from server.strategies.base import Contribution, Vector, move, moved, require
+from server.strategies.robust import check_rule, robust_mean
 from server.strategies.schedules import check_schedule, outer_rate
 
 __all__ = ["LocalSgd"]
@@ -29,6 +30,7 @@ class LocalSgd:
         clip: largest norm of a layer's gradient; 0: any.
         arithmetic: mul_add or fma; all devices of a run need to have it.
         rate_schedule: of the device's rate over a round's samples: constant or linear.
+        robust: what becomes of the deltas, such as median; see `server.strategies.robust`.
 
     Raises:
         UsageError: a value that no device could follow.
@@ -50,6 +52,7 @@ class LocalSgd:
     clip: float = 0.0
     arithmetic: Arithmetic = "mul_add"
     rate_schedule: RateSchedule = "constant"
+    robust: str = "mean"
 
     def __post_init__(self) -> None:
         """Refuse options that no device could follow."""
@@ -62,6 +65,7 @@ class LocalSgd:
         require(self.first_outer_rate > 0, f"outer rate {self.first_outer_rate:g}", "above 0")
         require(self.train_layers >= 0, f"train_layers {self.train_layers}", "0 (all) or more")
         check_schedule(self.schedule)
+        check_rule(self.robust)
         _ = self.plan(1, 1).steps
 
     @property
@@ -95,7 +99,11 @@ class LocalSgd:
         return outer_rate(self.schedule, self.first_outer_rate, round, rounds)
 
     def aggregate(self, base: Vector, updates: Iterable[Contribution], rate: float) -> Vector:
-        """See `Strategy`: base + rate * mean of the deltas."""
+        """See `Strategy`: base + rate * mean of the deltas, by the robust rule if there is one."""
+        if self.robust != "mean":
+            kept = list(updates)
+            mean = robust_mean(self.robust, kept, by_samples=self.by_samples) if kept else None
+            return base.copy() if mean is None else moved(base, mean, rate)
         return move(base, updates, rate, by_samples=self.by_samples)
 
     def options(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Protocol: Lake et al., Science 350 (2015); N-way K-shot as in Vinyals et al., 20
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.tasks.base import Episode, Split
-from server.tasks.images import Images, load
+from server.tasks.images import Images, load, read
 
 __all__ = ["CharactersClient", "CharactersTask"]
 
@@ -67,23 +68,41 @@ class CharactersTask:
     Args:
         ways: classes of an episode.
         hidden: widths of the hidden layers.
+        side: 14 or 28 pixels.
+        mixed: an episode's characters are of all test alphabets, as usually published, not of one.
+        data: an .npz of drawings that become the test clients; see `images.read`.
     """
 
     name = "characters"
     metric = "accuracy"
     higher_is_better = True
 
-    def __init__(self, *, ways: int = 5, hidden: tuple[int, ...] = (64,)) -> None:
+    def __init__(
+        self,
+        *,
+        ways: int = 5,
+        hidden: tuple[int, ...] = (64,),
+        side: int = 14,
+        mixed: bool = False,
+        data: Path | None = None,
+    ) -> None:
         if ways < 2:
             raise UsageError(f"ways is {ways}, at least 2 are needed.")
+        if side not in (14, 28):
+            raise UsageError(f"side is {side}, 14 or 28 is needed.")
         self.ways, self._hidden = ways, hidden
-        source = _load("train")
-        if _load("test").source != source.source:
+        source = _load("train", side)
+        test = _load("test", side) if data is None else read(data, side)
+        if test.source != source.source:
             raise UsageError("only one half of Omniglot was found.", hint="both, or neither")
         self.description = f"{source.source}; {ways}-way episodes"
         self._owners: dict[Split, list[tuple[Float32, ...]]] = {
-            split: _owners(_load(split), ways) for split in ("train", "test")
+            "train": _owners(source, ways),
+            "test": _owners(test, ways),
         }
+        if mixed:
+            self.description += ", of all test alphabets"
+            self._owners["test"] = [_groups(test, np.full(len(test.klass), True))]
         if not self._owners["train"] or not self._owners["test"]:
             raise UsageError(f"no alphabet has {ways} characters.", hint="fewer ways")
 
@@ -91,6 +110,10 @@ class CharactersTask:
         """Pixels to hidden relu layers to a softmax over the classes, cross-entropy."""
         n_in = self._owners["train"][0][0][0].size
         return ModelSpec.mlp([n_in, *self._hidden, self.ways], output="softmax")
+
+    def drawings(self, split: Split) -> list[Float32]:
+        """float32 [drawings, side, side] of every character of a split."""
+        return [group for owner in self._owners[split] for group in owner]
 
     def clients(self, split: Split) -> int:
         """How many alphabets (or shares of digits) a split has."""
@@ -111,12 +134,16 @@ class CharactersTask:
 def _owners(images: Images, ways: int) -> list[tuple[Float32, ...]]:
     owners = []
     for owner in np.unique(images.owner):
-        mine = images.owner == owner
-        kinds = np.unique(images.klass[mine])
-        groups = tuple(images.pixels[mine & (images.klass == kind)] for kind in kinds)
+        groups = _groups(images, images.owner == owner)
         if len(groups) >= ways:
             owners.append(groups)
     return owners
+
+
+def _groups(images: Images, mine: NDArray[np.bool_]) -> tuple[Float32, ...]:
+    """Drawings of each character among those chosen."""
+    kinds = np.unique(images.klass[mine])
+    return tuple(images.pixels[mine & (images.klass == kind)] for kind in kinds)
 
 
 def _shuffled(

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import UsageError
 from server.tasks.base import Split
 from server.tasks.data import DownloadFailed, cache_folder, download, find
 
-__all__ = ["Images", "digits", "load", "omniglot", "pack"]
+__all__ = ["Images", "digits", "load", "omniglot", "pack", "read"]
 
 COMMIT = "057f034"
 URL = f"https://github.com/brendenlake/omniglot/raw/{COMMIT}/python/"
@@ -31,6 +32,7 @@ LOCAL = {
     "test": ("omniglot_evaluation.npz", "omniglot_evaluation_dev.npz"),
 }
 """Packed copies; the first name is also what an original is packed to in the cache."""
+WANTED = "images uint8 [n, 28, 28], char_id and alphabet integers [n]"
 log = logging.getLogger("tinyfleet.tasks")
 
 
@@ -51,17 +53,21 @@ class Images:
     owner: NDArray[np.int64]
 
 
-def load(split: Split) -> Images:
+def load(split: Split, side: int = 14) -> Images:
     """Omniglot from a local copy or its publisher; digits where neither is to be had."""
     try:
-        return omniglot(split)
+        return omniglot(split, side)
     except DownloadFailed as error:
         log.warning("Omniglot is not at hand (%s); handwritten digits are used.", error.message)
         return digits(split)
 
 
-def omniglot(split: Split) -> Images:
-    """Omniglot, 14x14: background alphabets to train on, evaluation alphabets to test on.
+def omniglot(split: Split, side: int = 14) -> Images:
+    """Omniglot: background alphabets to train on, evaluation alphabets to test on.
+
+    Args:
+        split: which half.
+        side: 14 or 28 pixels.
 
     Raises:
         DownloadFailed: there is no local copy and the original cannot be fetched.
@@ -71,8 +77,29 @@ def omniglot(split: Split) -> Images:
         name, md5 = ORIGINALS[split]
         original = download(URL + name, md5=md5, name=name)
         path = pack(original, cache_folder() / LOCAL[split][0])
-    with np.load(path, allow_pickle=False) as stored:
-        return _images(stored["images"], stored["char_id"], stored["alphabet"])
+    return read(path, side)
+
+
+def read(path: Path, side: int = 14) -> Images:
+    """Drawings from an .npz: images uint8 [n, 28, 28], ink 255; char_id and alphabet [n].
+
+    Raises:
+        UsageError: the file or an array of it is not so.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = [stored[name] for name in ("images", "char_id", "alphabet")]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{path} holds no drawings: {error}.", hint="an .npz with images, char_id, alphabet"
+        ) from error
+    images, klass, owner = arrays
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise UsageError(f"{path}: images {images.dtype} {images.shape} came.", hint=WANTED)
+    for name, array in (("char_id", klass), ("alphabet", owner)):
+        if array.shape != (len(images),) or array.dtype.kind not in "iu":
+            raise UsageError(f"{path}: {name} {array.dtype} {array.shape} came.", hint=WANTED)
+    return _images(images, klass, owner, side)
 
 
 def digits(split: Split) -> Images:
@@ -91,14 +118,14 @@ def digits(split: Split) -> Images:
 
 
 def _images(
-    raw: NDArray[np.uint8], klass: NDArray[np.generic], owner: NDArray[np.generic]
+    raw: NDArray[np.uint8], klass: NDArray[np.generic], owner: NDArray[np.generic], side: int
 ) -> Images:
-    """Average 2x2 blocks of 28x28 drawings."""
-    blocks = raw.reshape(len(raw), 14, 2, 14, 2).astype(np.float32)
+    """Average the blocks of 28x28 drawings."""
+    block = 28 // side
+    blocks = raw.reshape(len(raw), side, block, side, block).astype(np.float32)
     pixels = (blocks.mean(axis=(2, 4)) / 255.0).astype(np.float32)
-    return Images(
-        "Omniglot 14x14, an alphabet each", pixels, klass.astype(np.int64), owner.astype(np.int64)
-    )
+    source = f"Omniglot {side}x{side}, an alphabet each"
+    return Images(source, pixels, klass.astype(np.int64), owner.astype(np.int64))
 
 
 def pack(archive: Path, target: Path) -> Path:

@@ -18,10 +18,10 @@ from harness import Figure, figure, show
 
 from edge.artifact import Artifact
 from firmware_sim.planner import plan_memory
-from server.evaluate import Adaptation, adapted, estimate
+from server.evaluate import Adaptation, adapt, adapted, estimate
 from server.fleet import FleetEngine
-from server.meta.head import Few, few_shot_accuracy
 from server.models import model
+from server.presets import ADAPTATION
 from server.simulate import simulate
 from server.strategies import get_strategy
 from server.tasks.base import Episode
@@ -45,13 +45,14 @@ def nearest(episode: Episode) -> float:
 def characters(data: Path | None) -> Iterator[Figure]:
     file = model("characters")
     for (ways, shots), target in OMNIGLOT.items():
-        client = CharactersTask(ways=ways, side=28, mixed=True, data=data).client(0, "test")
+        task = CharactersTask(ways=ways, side=28, mixed=True, data=data)
+        client, how = task.client(0, "test"), Adaptation(**ADAPTATION["characters.tflite"])
         ours, pixels = [], []
         for seed in SEEDS:
             for number in range(EPISODES[ways, shots]):
                 rng = np.random.default_rng([seed, number])
                 episode = client.episode(rng, shots=shots, queries=QUERIES)
-                ours.append(few_shot_accuracy(file, episode, Few()))
+                ours.append(adapt(task, file, episode, how)[1])
                 pixels.append(nearest(episode))
         found = estimate(np.array(ours)[:, None])
         note = f"[95 %: {found}], {found.clients} episodes; pixel 1-NN {np.mean(pixels):.3f}"

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from edge.messages import Decline, MessageError, Offer, Update, decode_update
 from server.transports.base import Mail
 
-__all__ = ["Admission", "Verdict"]
+__all__ = ["NORM_MULTIPLE", "Admission", "Verdict", "norm_limit"]
 
 _LONGEST_REASON = 300
+
+NORM_MULTIPLE = 10.0
+"""A delta longer than this many times the base is refused, unless a run says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,16 @@ class Verdict:
     def accepted(self) -> bool:
         """Whether the update counts."""
         return self.delta is not None
+
+
+def norm_limit(base: NDArray[np.float32], multiple: float = NORM_MULTIPLE) -> float:
+    """Longest delta (L2) that is taken from a device that started from `base`.
+
+    Args:
+        base: float32 [n], all parameters of the model.
+        multiple: in lengths of the base, but of 1 at least.
+    """
+    return multiple * max(float(np.linalg.norm(base.astype(np.float64))), 1.0)
 
 
 @dataclass

@@ -1,12 +1,13 @@
 """How unseen clients do with a model: before adapting it, after, and without it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.learner import NonFinite, OnlineLearner
+from edge.learner import LearnerError, NonFinite, OnlineLearner
 from edge.messages import Plan
 from server.tasks.base import Episode, Task
 
@@ -16,9 +17,11 @@ __all__ = [
     "Evaluation",
     "adapt",
     "adapted",
+    "each_client",
     "estimate",
     "evaluate",
     "from_scratch",
+    "worst_decile",
 ]
 
 Float32 = NDArray[np.float32]
@@ -125,6 +128,8 @@ def adapt(
         then keeps what it had.
     """
     learner = OnlineLearner(model, train_layers=how.train_layers, standardise=how.standardise)
+    if task.ways > 1:
+        _use_classes(learner, episode)
     if start is not None:
         learner.parameters = start[start.size - learner.sizes.parameters :]
     before = task.measure(learner.predict_many(episode.query_x), episode.query_y)
@@ -134,6 +139,13 @@ def adapt(
     except NonFinite:
         return before, before
     return before, task.measure(learner.predict_many(episode.query_x), episode.query_y)
+
+
+def _use_classes(learner: OnlineLearner, episode: Episode) -> None:
+    """Put the episode's classes into use, as a device does when it first sees them."""
+    for label in np.unique(episode.support_y):
+        with suppress(LearnerError):  # a model without spare classes has them in use
+            learner.add_class(int(label))
 
 
 def _episodes(
@@ -161,12 +173,39 @@ def adapted(
     seeds: Sequence[int] = (0, 1, 2),
 ) -> tuple[Estimate, Estimate]:
     """The metric of unseen clients before and after adapting a model; for learning curves."""
+    pairs = each_client(task, model, how, clients=clients, seeds=seeds)
+    return estimate(pairs[:, :, 0]), estimate(pairs[:, :, 1])
+
+
+def each_client(
+    task: Task,
+    model: bytes,
+    how: Adaptation,
+    *,
+    clients: int = 20,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> NDArray[np.float64]:
+    """The metric before and after adapting: float64 [clients, seeds, 2]."""
     clients = min(clients, task.clients("test"))
-    pairs = np.array([
+    return np.array([
         [adapt(task, model, episode, how) for episode in episodes]
         for episodes in _episodes(task, how, clients, seeds)
     ])  # fmt: skip
-    return estimate(pairs[:, :, 0]), estimate(pairs[:, :, 1])
+
+
+def worst_decile(values: NDArray[np.float64], *, higher_is_better: bool) -> float:
+    """Mean of the worst tenth of the clients, at least one.
+
+    Args:
+        values: [clients, seeds]; a client's seeds are averaged first.
+        higher_is_better: whether the smallest are the worst.
+
+    >>> worst_decile(np.arange(20.0)[:, None], higher_is_better=True)
+    0.5
+    """
+    each = np.sort(np.asarray(values, np.float64).mean(axis=1))
+    worst = each if higher_is_better else each[::-1]
+    return float(worst[: max(len(each) // 10, 1)].mean())
 
 
 def from_scratch(

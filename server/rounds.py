@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
-import numpy as np
-
 from edge.artifact import Artifact
 from edge.messages import Offer
-from server.admission import Admission, Verdict
+from server.admission import NORM_MULTIPLE, Admission, Verdict, norm_limit
 from server.cohort import Cohort, NoDevices, RoundsFailed, sample
 from server.journal import Journal, RoundRow, UpdateRow
 from server.reports import RoundReport, RunResult, figures, report_of
@@ -45,7 +43,7 @@ class Settings:
     seed: int = 0
     deadline: float = 30.0
     min_updates: int = 1
-    norm_multiple: float = 10.0
+    norm_multiple: float = NORM_MULTIPLE
     max_failures: int = 3
     grace: float = 2.0
 
@@ -234,8 +232,7 @@ class Coordinator:
             row.run, row.round, row.base, row.cohort, row.plan,
             time.time() + self.settings.deadline, f"{row.run}/{row.round}",
         )  # fmt: skip
-        length = float(np.linalg.norm(parameters.astype(np.float64)))
-        limit = self.settings.norm_multiple * max(length, 1.0)
+        limit = norm_limit(parameters, self.settings.norm_multiple)
         door = Admission(offer, parameters.size - first, limit, kept)
         self.transport.publish_model(base.sha256, base.data)
         self.transport.offer(offer)

@@ -17,6 +17,7 @@ from edge.errors import UsageError
 from edge.learner import NonFinite, OnlineLearner
 from edge.messages import Plan
 from edge.stepping import Steps
+from server.admission import norm_limit
 from server.fleet import CHUNK, FleetEngine, Job, takes
 from server.strategies import Contribution, Strategy
 from server.strategies.base import moved
@@ -110,7 +111,8 @@ def simulate(
             parameters, loss = moved(parameters, found.mean, rate), found.loss
         else:
             first = parameters.size - fleet.learner(plan).sizes.parameters
-            updates = fleet.contributions(parameters[first:], plan, number, count)
+            limit = norm_limit(parameters)
+            updates = fleet.contributions(parameters[first:], plan, number, count, limit)
             parameters[first:] = strategy.aggregate(parameters[first:], updates, rate)
             loss = fleet.loss()
         outcome.curve.append((number, loss))
@@ -139,7 +141,8 @@ def _job(model: Artifact, start: NDArray[np.float32], plan: Plan, ways: int) -> 
     samples = max(plan.samples // ways, 1) * ways
     rates = plan.steps.rates(plan.rate, plan.epochs * samples)
     fma = plan.arithmetic == "fma"
-    return Job(model.spec, start, samples, rates, plan.train_layers, fma)
+    limit = norm_limit(start)
+    return Job(model.spec, start, samples, rates, plan.train_layers, fma, limit)
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,9 @@ class _Fleet:
         return float(np.mean(self.losses)) if self.losses else float("nan")
 
     def contributions(
-        self, start: NDArray[np.float32], plan: Plan, round: int, count: int
+        self, start: NDArray[np.float32], plan: Plan, round: int, count: int, limit: float
     ) -> Iterator[Contribution]:
-        """Train `count` clients from `start`; one whose weights run away gives nothing."""
+        """Train `count` clients from `start`; one that admission would refuse gives nothing."""
         start = start.copy()
         self.losses.clear()
         episodes = self.episodes(plan, round, count)
@@ -220,8 +223,11 @@ class _Fleet:
                 self.losses += _losses(learner, plan, episode.support_x, episode.support_y)
             except NonFinite:
                 continue
+            delta = learner.parameters - start
+            if np.linalg.norm(delta.astype(np.float64)) > limit:
+                continue
             samples = plan.epochs * len(episode.support_x)
-            yield Contribution(f"{number:09}", learner.parameters - start, samples)
+            yield Contribution(f"{number:09}", delta, samples)
 
 
 def _losses(

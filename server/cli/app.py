@@ -5,7 +5,7 @@ import sys
 import typer
 
 from edge.errors import ExitCode, TinyfleetError
-from server.cli import broker, catalog, doctor, edge, federation, pretrain, simulator
+from server.cli import broker, catalog, doctor, edge, evaluate, federation, pretrain, simulator
 from server.cli import demo as demo_command
 
 EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a package or program is
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(demo_command.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(broker.app, name="broker")
+federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")

@@ -136,6 +136,8 @@ def build(
     """
     from firmware_sim import build as builder
 
+    if check and (core is not None or out is not None or toolchain != "zig"):
+        raise UsageError("--check rebuilds all shipped images with zig.", hint="--check alone")
     if check:
         different = builder.check_images()
         for name in different:

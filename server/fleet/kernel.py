@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import platform
-from ctypes import POINTER, Structure, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, Structure, c_double, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,6 +53,7 @@ class _Job(Structure):
         ("epochs", c_uint32),
         ("start", c_void_p),
         ("rates", c_void_p),
+        ("limit", c_double),
     ]
 
 
@@ -80,6 +81,7 @@ class Job:
         rates: float32 [epochs * samples], the SGD rate of each step.
         train_layers: train the last so many layers; 0: all.
         fma: fused arithmetic (exact mode; fast mode fuses anyway).
+        limit: longest delta (L2) of a client that counts.
     """
 
     spec: ModelSpec
@@ -88,6 +90,7 @@ class Job:
     rates: Float32
     train_layers: int = 0
     fma: bool = False
+    limit: float = 1e30
 
     @property
     def epochs(self) -> int:
@@ -125,7 +128,8 @@ class Kernel:
         Returns:
             float64 [n_parameters] sum of trained minus start over the clients that count, added in
             their order; float32 [clients] mean loss, NaN for a client whose loss or weights were
-            not finite, which does not count; float32 [clients, n_parameters] weights, or None.
+            not finite, or that went too far: it does not count; float32 [clients, n_parameters]
+            weights, or None.
 
         Raises:
             UsageError: the model is not one that the kernel takes, or a shape does not fit.
@@ -172,6 +176,7 @@ def _request(job: Job, start: Float32, rates: Float32) -> Any:
         epochs=job.epochs,
         start=start.ctypes.data,
         rates=rates.ctypes.data,
+        limit=job.limit,
     )
     for at, layer in zip(request.layers, spec.layers, strict=False):
         at.n_in, at.n_out = layer.n_in, layer.n_out

@@ -206,14 +206,21 @@ static lane fused_steps(const fleet_job *job, const work *m, const float *const 
     return steps(1, job, m, x, y);
 }
 
-/* What is not finite makes its lane NaN. */
+/* What is not finite, or went too far, makes its lane NaN. */
 static lane checked(const fleet_job *job, const work *m, lane loss)
 {
-    lane zero = {0};
+    double squares[FLEET_LANES] = {0};
     for (uint32_t i = 0; i < job->n_parameters; i++) {
-        zero += m->weights[i] - m->weights[i];
+        lane delta = m->weights[i] - same(job->start[i] + 0.0f);
+        for (uint32_t k = 0; k < FLEET_LANES; k++) {
+            squares[k] += (double)delta[k] * (double)delta[k];
+        }
     }
-    return loss + zero + (loss - loss);
+    for (uint32_t k = 0; k < FLEET_LANES; k++) {
+        bool near = squares[k] <= job->limit * job->limit; /* not of a NaN */
+        loss[k] = near ? loss[k] : __builtin_nanf("");
+    }
+    return loss + (loss - loss);
 }
 
 #define BLOCK 8u

@@ -351,6 +351,16 @@ static bool all_finite(const float *w, uint32_t n)
     return most < 0x7f800000u;
 }
 
+static bool near(const fleet_job *job, const float *w, const float *start, uint32_t n)
+{
+    double squares = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        double delta = (double)(w[i] - start[i]);
+        squares += delta * delta;
+    }
+    return squares <= job->limit * job->limit;
+}
+
 static void add(const float *w, const float *start, uint32_t n, double *sums)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -383,7 +393,7 @@ void fleet_train(const fleet_job *job, uint32_t clients, const float *x, const f
         }
         bool good = all_finite((const float *)m.weights, n * WIDTH) && all_finite(&losses_sum, 1);
         losses[client] = losses_sum / (float)steps;
-        if (good) {
+        if (good && near(job, (const float *)m.weights, (const float *)start, n * WIDTH)) {
             add((const float *)m.weights, (const float *)start, n * WIDTH, sums);
         } else {
             uint32_t nan = 0x7fc00000u;

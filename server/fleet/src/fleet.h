@@ -30,6 +30,7 @@ typedef struct fleet_job {
     uint32_t samples, epochs;
     const float *start;     /* [n_parameters], in the order of the file */
     const float *rates;     /* [epochs * samples] */
+    double limit;           /* longest delta (L2) of a client that counts */
 } fleet_job;
 
 /* Bytes of scratch memory that one call needs, to be aligned to 64. */
@@ -41,7 +42,7 @@ uint64_t fleet_scratch(const fleet_job *job);
  *   y       [clients][samples][n_target]
  *   sum     [n_parameters], += trained minus start of every client that counts, in their order
  *   losses  [clients], mean loss of all steps before each; NaN for a client that does not count:
- *           a loss of it, or a weight in the end, was not finite
+ *           a loss of it, or a weight in the end, was not finite, or it went too far
  *   trained [clients][n_parameters] or null: the weights of each
  */
 void fleet_train(const fleet_job *job, uint32_t clients, const float *x, const float *y,

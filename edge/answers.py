@@ -3,18 +3,21 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge.artifact import Artifact
+from edge.compression import Compressor
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.messages import Ack, Command, Decline, Offer, Plan, Update
-from edge.sparse import TopP
+from edge.phases import Part, follow, one_pass
 from edge.stepping import Watching
-from edge.worker import Outcome, Worker
+from edge.worker import Outcome, Trainer, TrainResult, Worker
 
-__all__ = ["ack_of", "decline_of", "update_of"]
+__all__ = ["Memory", "ack_of", "decline_of", "update_of"]
 
 _MAX_REASON = 500
 _MAX_STEPS = 10_000_000
@@ -24,7 +27,22 @@ class PlanRefused(TinyfleetError):
     """A plan that no device can follow, or that led nowhere."""
 
 
-def update_of(device: str, worker: Worker, offer: Offer, artefact: bytes, top: TopP) -> Update:
+@dataclass
+class Memory:
+    """What a device keeps of a run between its rounds, until it is restarted.
+
+    Args:
+        compressor: holds what earlier updates left out.
+        local: float32 [m], the part of the model that is never sent.
+    """
+
+    compressor: Compressor = field(default_factory=Compressor)
+    local: NDArray[np.float32] | None = None
+
+
+def update_of(
+    device: str, worker: Trainer, offer: Offer, artefact: bytes, memory: Memory
+) -> Update:
     """Train as offered.
 
     Args:
@@ -32,43 +50,77 @@ def update_of(device: str, worker: Worker, offer: Offer, artefact: bytes, top: T
         worker: the device.
         offer: round and plan.
         artefact: the base, already verified.
-        top: what earlier rounds of this run left out.
+        memory: what earlier rounds of this run left.
 
     Raises:
         PlanRefused: the plan makes no sense, or the weights became infinite.
         Exception: whatever the worker raises.
     """
-    _check(offer.plan)
+    plan = offer.plan
+    _check(plan)
     began = time.perf_counter()
-    result = worker.train(artefact, offer.plan)
+    if one_pass(plan):
+        result, local = worker.train(artefact, plan), None
+    else:
+        result, local = _passes(worker, artefact, plan, memory.local)
     if not np.isfinite(result.delta).all():
         raise PlanRefused("training gave weights that are not finite; a lower rate may help.")
-    delta, indices = top.compress(result.delta, offer.plan.top_p)
+    found = memory.compressor.compress(result.delta, plan.top_p, plan.bits)
+    memory.local = local
     return Update(
         device=device,
         run=offer.run,
         round=offer.round,
         base=offer.base,
         id=offer.id,
-        delta=delta,
-        indices=indices,
+        delta=found.values,
+        indices=found.indices,
         samples=result.samples,
         loss_first=float(result.loss_first),
         loss_mean=float(result.loss_mean),
         loss_last=float(result.loss_last),
         meters={"seconds": time.perf_counter() - began, **result.meters},
+        codes=found.codes,
+        scale=found.scale,
     )
 
 
+def _passes(
+    worker: Trainer, artefact: bytes, plan: Plan, kept: NDArray[np.float32] | None
+) -> tuple[TrainResult, NDArray[np.float32] | None]:
+    """Train in several passes, each from an artefact with the parameters of the one before."""
+    base = Artifact(artefact)
+    start = base.parameters()
+
+    def train(parameters: NDArray[np.float32], plan: Plan, part: Part) -> TrainResult:
+        if part == "again":
+            raise PlanRefused(
+                "second-order meta-learning learns a support set twice, devices hold none.",
+                hint="fomaml, or server simulate",
+            )
+        if not np.isfinite(parameters).all():
+            raise PlanRefused("training gave weights that are not finite; a lower rate may help.")
+        same = np.array_equal(parameters, start)
+        return worker.train(artefact if same else base.with_parameters(parameters).data, plan)
+
+    return follow(train, start, base.tail_spec, plan, kept)
+
+
 def _check(plan: Plan) -> None:
-    if plan.samples < 1 or plan.epochs < 1:
+    passes = [plan.samples, plan.epochs]
+    passes += [plan.meta.query] if plan.meta else []
+    passes += [plan.local.layers] if plan.local else []
+    if min(passes) < 1:
         raise PlanRefused(f"a plan of {plan.samples} samples and {plan.epochs} epochs is empty.")
-    if plan.samples * plan.epochs > _MAX_STEPS:
-        raise PlanRefused(f"{plan.samples * plan.epochs} steps are more than {_MAX_STEPS}.")
+    if plan.most_samples > _MAX_STEPS:
+        raise PlanRefused(f"{plan.most_samples} steps are more than {_MAX_STEPS}.")
     if not 0 < plan.top_p <= 1:
         raise PlanRefused(f"top_p {plan.top_p} is not above 0 and at most 1.")
-    if not math.isfinite(plan.rate) or plan.rate < 0:
-        raise PlanRefused(f"a learning rate of {plan.rate} is not a number from 0.")
+    if plan.bits not in (8, 32):
+        raise PlanRefused(f"{plan.bits} bits a value came, 8 or 32 are sent.")
+    for name, value in (("learning rate", plan.rate), ("proximal strength", plan.proximal)):
+        if not math.isfinite(value) or value < 0:
+            raise PlanRefused(f"a {name} of {value} is not a number from 0.")
     _ = plan.steps  # raises UsageError
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.messages import Plan
+from edge.spec import ModelSpec
 
-__all__ = ["Layout", "layout_of"]
+__all__ = ["Layout", "layout_of", "sent"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,21 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
     flags = plan.steps.flags(standardise=plan.standardise)
     digest = artifact.spec.digest()
     return Layout(digest, chosen, plan.standardise, frozen.hexdigest(), flags), parameters[-n:]
+
+
+def sent(spec: ModelSpec, plan: Plan) -> slice:
+    """Which parameters of the float32 layers an update holds: those trained, less the local part.
+
+    Raises:
+        UsageError: the plan trains more layers than there are, or keeps all that it trains.
+    """
+    first = spec.n_parameters - spec.trained(plan.train_layers)
+    if plan.local is None:
+        return slice(first, spec.n_parameters)
+    last = spec.n_parameters - spec.trained(plan.local.layers)
+    if plan.local.layers < 1 or last <= first:
+        layers = plan.train_layers or len(spec.weighted)
+        raise UsageError(
+            f"{plan.local.layers} local layers of {layers} that are trained leave none to send."
+        )
+    return slice(first, last)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.record import Record, plain
-from edge.schema import Digest, Floats, Indices, Matrix, Name, Result
+from edge.schema import Codes, Digest, Floats, Indices, Matrix, Name, Result
 from edge.stepping import Arithmetic, Schedule, Steps
 from edge.wire import MessageError, dumps, loads
 
@@ -20,8 +20,10 @@ __all__ = [
     "Command",
     "CommandKind",
     "Decline",
+    "LocalPart",
     "Message",
     "MessageError",
+    "MetaPass",
     "Offer",
     "Plan",
     "State",
@@ -76,6 +78,36 @@ def _body(data: bytes, *allowed: str) -> tuple[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
+class LocalPart(Record):
+    """The end of a model that stays on the device: it is never on the wire.
+
+    Args:
+        layers: how many layers with weights, from the end.
+        epochs: passes that train these alone, before the others.
+        fresh: begin them as in the base in every round, not where the last round left them.
+    """
+
+    layers: int
+    epochs: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class MetaPass(Record):
+    """Send what a pass over other samples changes after adapting, instead of the adaptation.
+
+    Args:
+        query: samples of that pass.
+        layers: adapt the last so many layers with weights; 0: all that the plan trains.
+        curvature: length of the step by which the second-order term is measured; 0: left out.
+    """
+
+    query: int
+    layers: int = 0
+    curvature: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Plan(Record):
     """How a device trains in a round.
 
@@ -93,10 +125,16 @@ class Plan(Record):
         arithmetic: `mul_add` rounds product and sum, `fma` once; see tinylearn.h.
         schedule: of the rate over all samples of the round: `constant`, or `linear` down to 0.
         reconstruct: the target of a sample is its own input (autoencoder).
+        bits: of a value on the wire: 32 for float32, 8 for int8 codes.
+        proximal: strength by which each epoch's end is drawn to the base; such epochs take new
+            samples.
+        local: the part that stays on the device.
+        meta: adapt, then send another pass.
     """
 
     added: ClassVar[frozenset[str]] = frozenset(
         {"momentum", "decay", "clip", "arithmetic", "schedule", "reconstruct"}
+        | {"bits", "proximal", "local", "meta"}
     )
 
     strategy: str
@@ -112,6 +150,16 @@ class Plan(Record):
     arithmetic: Arithmetic = "mul_add"
     schedule: Schedule = "constant"
     reconstruct: bool = False
+    bits: int = 32
+    proximal: float = 0.0
+    local: LocalPart | None = None
+    meta: MetaPass | None = None
+
+    @property
+    def most_samples(self) -> int:
+        """How many samples a device learns at most in the round, all passes together."""
+        passes = self.epochs + (self.local.epochs if self.local else 0)
+        return self.samples * passes + (self.meta.query if self.meta else 0)
 
     @property
     def steps(self) -> Steps:
@@ -165,16 +213,20 @@ class Update(Message):
         round: its number in the run.
         base: SHA-256 of the artefact it started from.
         id: the offer's id.
-        delta: float32 [n], trained minus base parameters; [m] values where `indices` is given.
+        delta: float32 [n], trained minus base parameters; [m] values where `indices` is given;
+            empty where `codes` is.
         indices: uint32 [m], strictly increasing: which entries `delta` holds; None: all.
         samples: how many samples were learnt.
         loss_first: loss of the first sample, before its step.
         loss_mean: mean of the losses, each before its step.
         loss_last: loss of the last sample, before its step.
         meters: what was measured, by name with unit (`seconds`, `instructions`, ...).
+        codes: int8 [n] or [m]: the values in units of `scale`.
+        scale: what one code is worth.
     """
 
     message: ClassVar[str] = "update"
+    added: ClassVar[frozenset[str]] = frozenset({"codes", "scale"})
 
     device: Name
     run: Name
@@ -188,6 +240,22 @@ class Update(Message):
     loss_mean: float
     loss_last: float
     meters: dict[str, float] = field(default_factory=dict)
+    codes: Codes | None = None
+    scale: float = 0.0
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The values that were sent, float32.
+
+        Raises:
+            MessageError: they came both as float32 and as codes.
+        """
+        if self.codes is None:
+            return self.delta
+        if self.delta.size:
+            raise MessageError(f"{self.delta.size} values came beside {self.codes.size} codes.")
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(self.codes * np.float32(self.scale), np.float32)
 
     def dense(self, n: int) -> NDArray[np.float32]:
         """The delta in full length.
@@ -201,16 +269,17 @@ class Update(Message):
         Raises:
             MessageError: the delta does not belong to `n` parameters.
         """
+        values = self.values
         if self.indices is None:
-            if self.delta.shape != (n,):
-                raise MessageError(f"a delta of {self.delta.size} values came, {n} are needed.")
-            return self.delta
-        if self.indices.shape != self.delta.shape:
-            raise MessageError(f"{self.indices.size} indices came for {self.delta.size} values.")
+            if values.shape != (n,):
+                raise MessageError(f"a delta of {values.size} values came, {n} are needed.")
+            return values
+        if self.indices.shape != values.shape:
+            raise MessageError(f"{self.indices.size} indices came for {values.size} values.")
         if self.indices.size and int(self.indices[-1]) >= n:
             raise MessageError(f"index {self.indices[-1]} came, there are {n} parameters.")
         full = np.zeros(n, np.float32)
-        full[self.indices] = self.delta
+        full[self.indices] = values
         return full
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
+import numpy as np
+
+from edge.gaps import to_gaps
 from edge.schema import Check, check_for
 from edge.wire import MessageError, dumps
 
@@ -24,7 +27,8 @@ class Record:
                  for name in checks}  # fmt: skip
         usual = {part.name: part.default for part in fields(self) if part.name in self.added}
         return {name: value for name, value in found.items()
-                if name not in usual or value != usual[name]}  # fmt: skip
+                if name not in usual or type(value) is not type(usual[name])
+                or value != usual[name]}  # fmt: skip
 
     @classmethod
     def from_map(cls, found: Any) -> Self:
@@ -52,9 +56,15 @@ class Record:
 
 
 def plain(found: dict[str, Any]) -> dict[str, Any]:
-    """The same map with records inside it as maps."""
-    return {key: value.to_map() if isinstance(value, Record) else value
-            for key, value in found.items()}  # fmt: skip
+    """The same map with records inside it as maps, and indices as gaps."""
+    return {key: _plain(value) for key, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return plain(value.to_map())
+    indices = isinstance(value, np.ndarray) and value.dtype == np.uint32
+    return to_gaps(value) if indices else value
 
 
 _known: dict[Any, dict[str, Check]] = {}

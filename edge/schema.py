@@ -8,10 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
+from edge.gaps import from_gaps
 from edge.topics import check_digest, check_name
 from edge.wire import MessageError
 
-__all__ = ["Check", "Digest", "Floats", "Indices", "Matrix", "Name", "Result", "check_for"]
+__all__ = [
+    "Check",
+    "Codes",
+    "Digest",
+    "Floats",
+    "Indices",
+    "Matrix",
+    "Name",
+    "Result",
+    "check_for",
+]
 
 Check = Callable[[Any], Any]
 
@@ -21,8 +32,10 @@ Digest = Annotated[str, "digest"]
 """A SHA-256 in 64 lower-case hex digits."""
 Floats = Annotated[NDArray[np.float32], "floats"]
 """float32 [n]."""
+Codes = Annotated[NDArray[np.int8], "codes"]
+"""int8 [n]."""
 Indices = Annotated[NDArray[np.uint32], "indices"]
-"""uint32 [m], strictly increasing."""
+"""uint32 [m], strictly increasing; on the wire the bytes of `edge.gaps`."""
 Matrix = Annotated[NDArray[np.float32], "matrix"]
 """float32 [n, width]."""
 Result = Annotated[dict[str, float | int | str | bytes], "result"]
@@ -87,7 +100,7 @@ def _array(value: Any, kind: str, ndim: int) -> NDArray[Any]:
 
 
 def _indices(value: Any) -> NDArray[np.uint32]:
-    indices = _array(value, "<u4", 1)
+    indices = from_gaps(value) if isinstance(value, bytes) else _array(value, "<u4", 1)
     if bool((indices[1:] <= indices[:-1]).any()):
         raise MessageError("sparse indices are not strictly increasing")
     return indices
@@ -113,6 +126,7 @@ _MARKED: dict[str, Check] = {
     "name": _name,
     "digest": _digest,
     "floats": lambda value: _array(value, "<f4", 1),
+    "codes": lambda value: _array(value, "|i1", 1),
     "matrix": lambda value: _array(value, "<f4", 2),
     "indices": _indices,
     "result": _result,

@@ -16,12 +16,11 @@ from typing import Any, Literal, Self
 import paho.mqtt.client as paho
 
 from edge import mqtt
-from edge.answers import ack_of, decline_of, update_of
+from edge.answers import Memory, ack_of, decline_of, update_of
 from edge.fetch import ArtefactFetcher, Superseded
 from edge.messages import Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions, Will
 from edge.roundbook import Kept, RoundBook
-from edge.sparse import TopP
 from edge.topics import DeviceTopics
 from edge.worker import Worker
 
@@ -69,7 +68,7 @@ class DeviceSession:
         self._lock = threading.Lock()
         self._acks: Kept[str] = Kept(32)
         self._taken: set[str] = set()
-        self._top: dict[str, TopP] = {}
+        self._memory: dict[str, Memory] = {}
         self._stopping = threading.Event()
 
     @property
@@ -219,8 +218,8 @@ class DeviceSession:
         before = self.worker.running
         try:
             artefact = self._fetch(client, offer)
-            top = self._top.setdefault(offer.run, TopP())
-            update = update_of(self.topics.device, self.worker, offer, artefact, top).encode()
+            memory = self._memory.setdefault(offer.run, Memory())
+            update = update_of(self.topics.device, self.worker, offer, artefact, memory).encode()
         except Superseded:
             return
         except Exception as error:

@@ -1,8 +1,8 @@
 """The CBOR subset that the messages use: written by cbor2, read by a strict reader of our own.
 
 The reader takes definite lengths, text keys, 64-bit integers, floats, and the typed arrays of
-RFC 8746 (70: uint32 LE, 85: float32 LE, 40: their multi-dimensional form). A general reader
-would also build dates, regular expressions and big numbers out of a stranger's bytes.
+RFC 8746 (70: uint32 LE, 72: int8, 85: float32 LE, 40: their multi-dimensional form). A general
+reader would also build dates, regular expressions and big numbers out of a stranger's bytes.
 """
 
 import struct
@@ -16,7 +16,11 @@ from edge.errors import TinyfleetError
 __all__ = ["MessageError", "dumps", "loads"]
 
 MAX_DEPTH = 8
-_TYPES: dict[int, np.dtype[Any]] = {70: np.dtype("<u4"), 85: np.dtype("<f4")}
+_TYPES: dict[int, np.dtype[Any]] = {
+    70: np.dtype("<u4"),
+    72: np.dtype("i1"),
+    85: np.dtype("<f4"),
+}
 _SHAPED = 40
 _FLOATS = {25: (">e", 2), 26: (">f", 4), 27: (">d", 8)}
 _SIMPLE: dict[int, bool | None] = {20: False, 21: True, 22: None}
@@ -27,14 +31,14 @@ class MessageError(TinyfleetError):
 
 
 def dumps(value: object) -> bytes:
-    """Encode to canonical CBOR (RFC 8949, 4.2); NumPy float32/uint32 arrays become typed arrays."""
+    """Encode to canonical CBOR (RFC 8949, 4.2); NumPy arrays become typed ones."""
     return cbor2.dumps(value, canonical=True, default=_encode_array)
 
 
 def _encode_array(encoder: Any, value: object) -> None:
     if not isinstance(value, np.ndarray):
         raise MessageError(f"a {type(value).__name__} cannot go into a message.")
-    tag = {"f4": 85, "u4": 70}.get(value.dtype.str[1:])
+    tag = {"f4": 85, "u4": 70, "i1": 72}.get(value.dtype.str[1:])
     if tag is None:
         raise MessageError(f"an array of {value.dtype} cannot go into a message, float32 can.")
     flat = cbor2.CBORTag(tag, value.astype(_TYPES[tag], order="C").tobytes())
@@ -130,8 +134,9 @@ class _Reader:
     def array(self, tag: int, depth: int) -> Any:
         """A typed array of RFC 8746."""
         content = self.item(depth + 1)
-        if tag in _TYPES and isinstance(content, bytes) and len(content) % 4 == 0:
-            return np.frombuffer(content, dtype=_TYPES[tag])
+        kind = _TYPES.get(tag)
+        if kind is not None and isinstance(content, bytes) and len(content) % kind.itemsize == 0:
+            return np.frombuffer(content, dtype=kind)
         if tag == _SHAPED and isinstance(content, list) and len(content) == 2:
             return _reshape(*content)
         raise MessageError(f"tag {tag} is not a typed array that messages use.")

@@ -10,7 +10,7 @@ from edge.messages import Plan
 from edge.stepping import Watching
 from edge.topics import DeviceTopics
 
-__all__ = ["Outcome", "TrainResult", "WatchResult", "Worker"]
+__all__ = ["Outcome", "TrainResult", "Trainer", "WatchResult", "Worker"]
 
 Outcome = dict[str, float | int | str | bytes]
 
@@ -59,6 +59,13 @@ class WatchResult:
     score: float
     loss_mean: float
     loss_last: float
+
+
+class Trainer(Protocol):
+    """The part of a worker that a round needs."""
+
+    def train(self, artefact: bytes, plan: Plan, /) -> TrainResult:
+        """Learn from the device's own samples, starting from an artefact's parameters."""
 
 
 class Worker(Protocol):

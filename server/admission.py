@@ -123,9 +123,9 @@ class Admission:
         if norm > self.norm_limit:
             said = f"too far: a norm of {norm:.4g} came, {self.norm_limit:.4g} is allowed"
             return self._no(mail, said, update, answers=True)
-        plan = self.offer.plan
-        if not 0 < update.samples <= plan.samples * plan.epochs:
-            said = f"wrong count: {update.samples} samples, {plan.samples * plan.epochs} at most"
+        most = self.offer.plan.most_samples
+        if not 0 < update.samples <= most:
+            said = f"wrong count: {update.samples} samples, {most} at most"
             return self._no(mail, said, update, answers=True)
         return Verdict(
             mail.device, self.offer.round, True, "", update, delta, len(mail.payload or b"")

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from edge.errors import UsageError
+from edge.record import plain
 from server.journal_rows import (
     SCHEMA,
     VERSION,
@@ -135,7 +136,7 @@ class Journal:
         with self._transaction():
             self._db.execute(
                 "INSERT INTO rounds VALUES (?,?,'open',?,NULL,?,?,?,?,NULL,'{}')",
-                (row.run, row.round, row.base, json.dumps(row.plan.to_map(), sort_keys=True),
+                (row.run, row.round, row.base, json.dumps(plain(row.plan.to_map()), sort_keys=True),
                  json.dumps(row.cohort), row.outer_rate, row.started),
             )  # fmt: skip
 

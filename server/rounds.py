@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
+import numpy as np
+
 from edge.artifact import Artifact
+from edge.layout import sent
 from edge.messages import Offer
 from server.admission import NORM_MULTIPLE, Admission, Verdict, norm_limit
 from server.cohort import Cohort, NoDevices, RoundsFailed, sample
@@ -100,6 +103,8 @@ class Coordinator:
                 "settings": asdict(settings),
             }
             journal.begin_run(run, kept, base=base.sha256, artifact=base.data, time=time.time())
+        elif strategy.remembers:
+            _remind(strategy, journal, run)
 
     @classmethod
     def resume(
@@ -226,14 +231,14 @@ class Coordinator:
             return None
         base = Artifact(self.journal.artifact(row.base))
         parameters = base.parameters()
-        first = _first_trained(base, row.plan.train_layers)
+        part = sent(base.tail_spec, row.plan)
         kept = {entry.device for entry in self.journal.contributions(row.run, row.round)}
         offer = Offer(
             row.run, row.round, row.base, row.cohort, row.plan,
             time.time() + self.settings.deadline, f"{row.run}/{row.round}",
         )  # fmt: skip
         limit = norm_limit(parameters, self.settings.norm_multiple)
-        door = Admission(offer, parameters.size - first, limit, kept)
+        door = Admission(offer, part.stop - part.start, limit, kept)
         self.transport.publish_model(base.sha256, base.data)
         self.transport.offer(offer)
         try:
@@ -241,7 +246,7 @@ class Coordinator:
                 return None
         finally:
             self.transport.close_round(row.run)
-        return self._close(row, base, first)
+        return self._close(row, base, part)
 
     def _collect(self, door: Admission) -> bool:
         """Take answers until the round is complete or due; False if the run was stopped."""
@@ -291,16 +296,14 @@ class Coordinator:
             verdict.delta,
         )
 
-    def _close(self, row: RoundRow, base: Artifact, first: int) -> RoundReport:
+    def _close(self, row: RoundRow, base: Artifact, part: slice) -> RoundReport:
         """Aggregate what was accepted, in the journal's words, and enter the result."""
         updates = self.journal.contributions(row.run, row.round)
         failed = len(updates) < min(self.settings.min_updates, len(row.cohort))
         result = base
         if not failed and updates:
             parameters = base.parameters()
-            parameters[first:] = self.strategy.aggregate(
-                parameters[first:], updates, row.outer_rate
-            )
+            parameters[part] = self.strategy.aggregate(parameters[part], updates, row.outer_rate)
             result = base.with_parameters(parameters)
         metrics = figures(self.journal.updates(row.run, row.round), row.cohort)
         if self.evaluate is not None:
@@ -322,10 +325,13 @@ class Coordinator:
             )
 
 
-def _first_trained(base: Artifact, train_layers: int) -> int:
-    """Index of the first parameter that devices train."""
-    spec = base.tail_spec
-    return spec.n_parameters - spec.trained(train_layers)
+def _remind(strategy: Strategy, journal: Journal, run: str) -> None:
+    """Have a strategy aggregate again what is in the journal, for what it remembers of it."""
+    for row in journal.rounds(run):
+        updates = journal.contributions(run, row.round)
+        if row.status == "closed" and updates:
+            nowhere = np.zeros(updates[0].delta.size, np.float32)
+            strategy.aggregate(nowhere, updates, row.outer_rate)
 
 
 def _complete(tally: _Tally, cohort: set[str], needed: int, gone: set[str]) -> bool:

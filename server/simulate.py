@@ -5,25 +5,23 @@ dense nets run in the fleet kernel, a chunk of clients a call; all others client
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
-from edge.learner import NonFinite, OnlineLearner
+from edge.layout import sent
 from edge.messages import Plan
-from edge.stepping import Steps
 from server.admission import norm_limit
-from server.fleet import CHUNK, FleetEngine, Job, takes
-from server.strategies import Contribution, Strategy
+from server.clients import Clients
+from server.fleet import FleetEngine, Job, takes
+from server.strategies import Strategy
 from server.strategies.base import moved
 from server.strategies.local_sgd import LocalSgd
-from server.tasks.base import Episode, Streams, Task
-from server.tasks.sine import SineTask
+from server.tasks.base import Task
 
 __all__ = ["SimulatedRound", "Simulation", "new_model", "simulate", "why_not"]
 
@@ -47,12 +45,14 @@ class Simulation:
         curve: (round, mean loss) of every round.
         updates: client updates computed.
         seconds: wall time.
+        bytes_up: bytes of the deltas as sent, without the rest of each message.
     """
 
     artifact: Artifact
     curve: list[tuple[int, float]] = field(default_factory=list)
     updates: int = 0
     seconds: float = 0.0
+    bytes_up: int = 0
 
     @property
     def parameters(self) -> NDArray[np.float32]:
@@ -98,7 +98,7 @@ def simulate(
     model = base if base is not None else new_model(task, seed=seed)
     parameters = model.parameters()
     outcome = Simulation(model)
-    fleet = _Fleet(task, model.data, seed)
+    fleet, strategy = Clients(task, model, seed), replace(strategy)  # type: ignore[type-var]
     if engine is not None and (reason := why_not(model, strategy)):
         raise UsageError(f"the fleet engine cannot do it: {reason}.", hint="--engine loop")
     for number in range(1, rounds + 1):
@@ -109,12 +109,12 @@ def simulate(
             streams = fleet.streams(plan, number, count)
             found = engine.round(_job(model, parameters, plan, task.ways), streams, count)
             parameters, loss = moved(parameters, found.mean, rate), found.loss
+            outcome.bytes_up += 4 * count * model.tail_spec.trained(plan.train_layers)
         else:
-            first = parameters.size - fleet.learner(plan).sizes.parameters
-            limit = norm_limit(parameters)
-            updates = fleet.contributions(parameters[first:], plan, number, count, limit)
-            parameters[first:] = strategy.aggregate(parameters[first:], updates, rate)
-            loss = fleet.loss()
+            part = sent(model.tail_spec, plan)
+            updates = fleet.contributions(parameters, plan, number, count, norm_limit(parameters))
+            parameters[part] = strategy.aggregate(parameters[part], updates, rate)
+            loss, outcome.bytes_up = fleet.loss(), fleet.bytes
         outcome.curve.append((number, loss))
         outcome.updates += count
         if on_round is not None:
@@ -134,6 +134,8 @@ def why_not(model: Artifact, strategy: Strategy) -> str:
         return f"{strategy.name} does more than average"
     if plan.standardise or plan.reconstruct or plan.momentum or plan.decay or plan.clip:
         return "it takes plain SGD steps only"
+    if plan.local or plan.meta or plan.proximal or plan.top_p < 1 or plan.bits < 32:
+        return "it sends whole deltas of one pass over the samples"
     return ""
 
 
@@ -143,103 +145,3 @@ def _job(model: Artifact, start: NDArray[np.float32], plan: Plan, ways: int) -> 
     fma = plan.arithmetic == "fma"
     limit = norm_limit(start)
     return Job(model.spec, start, samples, rates, plan.train_layers, fma, limit)
-
-
-@dataclass(frozen=True)
-class EpisodeStreams:
-    """The clients of a task without streams of its own: an episode each, drawn one by one.
-
-    Args:
-        task: whose training clients.
-        drawn: int64 [clients, 2]: which client, and its random state.
-        shots: support samples of an episode (of each class).
-    """
-
-    task: Task
-    drawn: NDArray[np.int64]
-    shots: int
-
-    def episode(self, number: int) -> Episode:
-        """The episode of one of the clients."""
-        index, state = self.drawn[number]
-        client = self.task.client(int(index), "train")
-        return client.episode(np.random.default_rng(int(state)), shots=self.shots, queries=1)
-
-    def draw(self, chunk: int, clients: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See `Streams`."""
-        mine = [self.episode(chunk * CHUNK + i) for i in range(clients)]
-        return np.stack([e.support_x for e in mine]), np.stack([e.support_y for e in mine])
-
-
-class _Fleet:
-    """The training clients of a task, sharing one learner."""
-
-    def __init__(self, task: Task, model: bytes, seed: int) -> None:
-        self.task, self.model, self.seed = task, model, seed
-        self.losses: list[float] = []
-        self._learner: OnlineLearner | None = None
-        self._kind: tuple[int, bool, Steps] | None = None
-
-    def learner(self, plan: Plan) -> OnlineLearner:
-        """The shared learner; a new one where the plan changes, or inputs are standardised."""
-        kind = (plan.train_layers, plan.standardise, plan.steps)
-        if self._learner is None or self._kind != kind or plan.standardise:
-            self._learner = OnlineLearner(
-                self.model,
-                train_layers=plan.train_layers,
-                standardise=plan.standardise,
-                **plan.steps.options,
-            )
-            self._kind = kind
-        return self._learner
-
-    def episodes(self, plan: Plan, round: int, count: int) -> EpisodeStreams:
-        """Who takes part in a round, and what each learns."""
-        drawn = np.random.default_rng([self.seed, round]).integers(2**31, size=(count, 2))
-        return EpisodeStreams(self.task, drawn, max(plan.samples // self.task.ways, 1))
-
-    def streams(self, plan: Plan, round: int, count: int) -> Streams:
-        """The same for the fleet engine: drawn by the chunk where the task can."""
-        if isinstance(self.task, SineTask):
-            return self.task.streams(self.seed, round, plan.samples)
-        return self.episodes(plan, round, count)
-
-    def loss(self) -> float:
-        """Mean over all passes of the last round; NaN without any."""
-        return float(np.mean(self.losses)) if self.losses else float("nan")
-
-    def contributions(
-        self, start: NDArray[np.float32], plan: Plan, round: int, count: int, limit: float
-    ) -> Iterator[Contribution]:
-        """Train `count` clients from `start`; one that admission would refuse gives nothing."""
-        start = start.copy()
-        self.losses.clear()
-        episodes = self.episodes(plan, round, count)
-        for number in range(count):
-            episode = episodes.episode(number)
-            learner = self.learner(plan)
-            learner.parameters = start
-            try:
-                self.losses += _losses(learner, plan, episode.support_x, episode.support_y)
-            except NonFinite:
-                continue
-            delta = learner.parameters - start
-            if np.linalg.norm(delta.astype(np.float64)) > limit:
-                continue
-            samples = plan.epochs * len(episode.support_x)
-            yield Contribution(f"{number:09}", delta, samples)
-
-
-def _losses(
-    learner: OnlineLearner, plan: Plan, x: NDArray[np.float32], y: NDArray[Any]
-) -> list[float]:
-    """Train one client; gives the mean loss of every pass."""
-    learner.come_to_rest()
-    if plan.schedule == "constant":
-        passes = (learner.learn_many(x, y, rate=plan.rate) for _ in range(plan.epochs))
-        return [float(losses.mean()) for losses in passes]
-    rates = plan.steps.rates(plan.rate, plan.epochs * len(x)).reshape(plan.epochs, len(x))
-    return [
-        float(np.mean([learner.learn_one(*step, rate=float(rate)) for *step, rate in triples]))
-        for triples in (zip(x, y, row, strict=True) for row in rates)
-    ]

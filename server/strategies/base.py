@@ -34,6 +34,8 @@ class Strategy(Protocol):
     """How a round is planned, and what becomes of its updates."""
 
     name: ClassVar[str]
+    remembers: ClassVar[bool]
+    """Whether `aggregate` depends on earlier calls: then a resumed run makes them again."""
 
     @property
     def cohort_size(self) -> int:

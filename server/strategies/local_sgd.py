@@ -31,6 +31,8 @@ class LocalSgd:
         arithmetic: mul_add or fma; all devices of a run need to have it.
         rate_schedule: of the device's rate over a round's samples: constant or linear.
         robust: what becomes of the deltas, such as median; see `server.strategies.robust`.
+        top_p: share of a delta's entries that is sent, largest first; the rest is sent later.
+        bits: of a value on the wire: 32 for float32, 8 for int8 codes; the error is sent later.
 
     Raises:
         UsageError: a value that no device could follow.
@@ -40,6 +42,8 @@ class LocalSgd:
     by_samples: ClassVar[bool] = False
     """Whether a delta weighs as much as its samples, or as any other."""
     fewest_epochs: ClassVar[int] = 1
+    remembers: ClassVar[bool] = False
+    """Whether `aggregate` depends on earlier calls."""
 
     samples: int = 32
     rate: float = 0.01
@@ -53,6 +57,8 @@ class LocalSgd:
     arithmetic: Arithmetic = "mul_add"
     rate_schedule: RateSchedule = "constant"
     robust: str = "mean"
+    top_p: float = 1.0
+    bits: int = 32
 
     def __post_init__(self) -> None:
         """Refuse options that no device could follow."""
@@ -66,6 +72,8 @@ class LocalSgd:
         require(self.train_layers >= 0, f"train_layers {self.train_layers}", "0 (all) or more")
         check_schedule(self.schedule)
         check_rule(self.robust)
+        require(0 < self.top_p <= 1, f"top_p {self.top_p:g}", "above 0, at most 1")
+        require(self.bits in (8, 32), f"{self.bits} bits", "8 or 32")
         _ = self.plan(1, 1).steps
 
     @property
@@ -92,6 +100,8 @@ class LocalSgd:
             clip=self.clip,
             arithmetic=self.arithmetic,
             schedule=self.rate_schedule,
+            top_p=self.top_p,
+            bits=self.bits,
         )
 
     def outer_rate(self, round: int, rounds: int) -> float:

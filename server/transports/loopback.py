@@ -6,23 +6,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from edge.answers import decline_of, update_of
+from edge.answers import Memory, decline_of, update_of
 from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.messages import Offer, Plan
 from edge.ports import Sensor
-from edge.sparse import TopP
-from edge.worker import TrainResult
+from edge.worker import Trainer, TrainResult
 from server.transports.base import Mail
 
 __all__ = ["LoopbackDevice", "LoopbackTransport", "Responder", "SensorWorker"]
-
-
-class Trainer(Protocol):
-    """The part of `edge.worker.Worker` that a round needs."""
-
-    def train(self, artefact: bytes, plan: Plan, /) -> TrainResult:
-        """Learn from the device's own samples."""
 
 
 class Responder(Protocol):
@@ -101,7 +93,7 @@ class LoopbackDevice:
         self.worker = worker
         self.trained = 0
         self._last: tuple[str, bytes] = ("", b"")
-        self._top: dict[str, TopP] = {}
+        self._memory: dict[str, Memory] = {}
 
     def answer(self, offer: bytes, fetch: Callable[[str], bytes]) -> Iterable[bytes] | None:
         """See `Responder`: a round that was answered is answered again, not trained again."""
@@ -114,8 +106,8 @@ class LoopbackDevice:
         try:
             if hashlib.sha256(model).hexdigest() != offer.base:
                 raise TinyfleetError("the artefact does not have its digest.")
-            top = self._top.setdefault(offer.run, TopP())
-            update = update_of(self.device, self.worker, offer, model, top)  # type: ignore[arg-type]
+            memory = self._memory.setdefault(offer.run, Memory())
+            update = update_of(self.device, self.worker, offer, model, memory)
         except TinyfleetError as error:
             return decline_of(self.device, offer, error).encode()
         self.trained += 1

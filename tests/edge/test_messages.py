@@ -14,8 +14,10 @@ from edge.messages import (
     Ack,
     Command,
     Decline,
+    LocalPart,
     Message,
     MessageError,
+    MetaPass,
     Offer,
     Plan,
     State,
@@ -46,6 +48,10 @@ plans = st.builds(
     arithmetic=st.sampled_from(["mul_add", "fma"]),
     schedule=st.sampled_from(["constant", "linear"]),
     reconstruct=st.booleans(),
+    bits=counts,
+    proximal=numbers,
+    local=st.none() | st.builds(LocalPart, counts, counts, st.booleans()),
+    meta=st.none() | st.builds(MetaPass, counts, counts, numbers),
 )
 results = st.dictionaries(
     texts, numbers | st.integers(-(2**62), 2**62) | texts | st.binary(max_size=9) | st.booleans()
@@ -67,6 +73,8 @@ messages = st.one_of(
         loss_mean=numbers,
         loss_last=numbers,
         meters=st.dictionaries(texts, numbers),
+        codes=st.none() | arrays.arrays(np.int8, st.integers(0, 9)),
+        scale=numbers,
     ),
     st.builds(Decline, names, names, counts, digests, texts, texts, counts, counts),
     st.builds(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from edge import mqtt
 from edge.broker import Kind, LocalBroker, find_mosquitto, has_amqtt
+from edge.compression import Compressor
 from edge.errors import DoesNotFit
 from edge.messages import Command, Plan, Update, decode_update
 from edge.profile import LINUX
 from edge.session import DeviceSession
-from edge.sparse import TopP
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult
 from tests.edge.hub import SITE, Hub
@@ -407,14 +407,12 @@ deltas = arrays.arrays(np.float32, 12, elements=st.integers(-50, 50).map(float))
 
 @given(st.lists(deltas, min_size=1, max_size=8), st.floats(0.01, 1.0))
 def test_nothing_is_lost_by_sparse_updates(rounds: list[NDArray[np.float32]], share: float) -> None:
-    top, total = TopP(), np.zeros(12, np.float32)
+    top, total = Compressor(), np.zeros(12, np.float32)
     for delta in rounds:
-        values, indices = top.compress(delta, share)
-        if indices is None:
-            total += values
-        else:
-            assert len(indices) == int(np.ceil(share * 12))
-            assert bool((np.diff(indices.astype(int)) > 0).all())
-            total[indices] += values
-    last, _ = top.compress(np.zeros(12, np.float32), 1.0)
+        found = top.compress(delta, share)
+        if found.indices is not None:
+            assert len(found.indices) == int(np.ceil(share * 12))
+            assert bool((np.diff(found.indices.astype(int)) > 0).all())
+        total += found.dense(12)
+    last = top.compress(np.zeros(12, np.float32), 1.0).dense(12)
     assert (total + last).tolist() == sum(rounds, np.zeros(12, np.float32)).tolist()

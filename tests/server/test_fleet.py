@@ -11,10 +11,11 @@ from edge.errors import UsageError
 from edge.learner import NonFinite, OnlineLearner
 from edge.spec import ModelSpec
 from edge.steps import conv, dense
+from server.clients import EpisodeStreams
 from server.export import tflite
 from server.fleet import CHUNK, FleetEngine, Job, kernel, takes
 from server.fleet import engine as engines
-from server.simulate import EpisodeStreams, simulate
+from server.simulate import simulate
 from server.strategies import get_strategy
 from server.tasks import get_task
 

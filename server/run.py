@@ -45,6 +45,7 @@ class RunConfig:
         site: the site's name.
         evaluate_every: rounds between evaluations on unseen clients; 0: never.
         fleet: how a demo's own fleet is made again; empty: the fleet is not ours.
+        task_options: options of the task.
     """
 
     run: str
@@ -55,6 +56,7 @@ class RunConfig:
     site: str = "default"
     evaluate_every: int = 10
     fleet: Mapping[str, Any] = field(default_factory=dict)
+    task_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -118,6 +120,7 @@ def read_config(journal: Journal) -> RunConfig:
         site=config["site"],
         evaluate_every=config["evaluate_every"],
         fleet=config["fleet"],
+        task_options=config.get("task_options", {}),
     )
 
 
@@ -151,7 +154,7 @@ class Run:
             self.folder.create()
             self.journal = opening.enter_context(Journal(self.folder.journal))
             self.config = self._given or read_config(self.journal)
-            self.task: Task = get_task(self.config.task)
+            self.task: Task = get_task(self.config.task, **self.config.task_options)
             catalog = opening.enter_context(Catalog.open(self._catalog_path))
             self.keeper = opening.enter_context(Keeper(catalog, site=self.config.site))
             self.transport = opening.enter_context(
@@ -219,6 +222,7 @@ class Run:
                     "site": config.site,
                     "evaluate_every": config.evaluate_every,
                     "fleet": dict(config.fleet),
+                    "task_options": dict(config.task_options),
                 },
                 evaluate=evaluate,
             )

@@ -5,7 +5,17 @@ import sys
 import typer
 
 from edge.errors import ExitCode, TinyfleetError
-from server.cli import broker, catalog, doctor, edge, evaluate, federation, pretrain, simulator
+from server.cli import (
+    broker,
+    catalog,
+    doctor,
+    edge,
+    evaluate,
+    federation,
+    pretrain,
+    simulator,
+    sweep,
+)
 from server.cli import demo as demo_command
 
 EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a package or program is
@@ -28,6 +38,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(broker.app, name="broker")
 federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)
+federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")
 app.add_typer(simulator.app, name="sim")

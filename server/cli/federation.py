@@ -1,11 +1,12 @@
 """`tinyfleet server`: federated rounds, simulation, export and rollout."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from edge.errors import ExitCode, UsageError
+from server.cli.config import Config
 from server.cli.options import (
     DEFAULT_BROKER,
     AsJson,
@@ -13,23 +14,23 @@ from server.cli.options import (
     CaFile,
     CertFile,
     KeyFile,
+    Options,
     Password,
     Site,
+    TaskOptions,
     Username,
     broker_options,
     print_json,
     print_table,
+    settings_of,
 )
-
-if TYPE_CHECKING:
-    from edge.artifact import Artifact
 
 app = typer.Typer(
     help="Federated meta-learning: run rounds, simulate, export, roll out.", no_args_is_help=True
 )
 
-Task = Annotated[str, typer.Option(help="sine or characters.")]
-Strategy = Annotated[str, typer.Option(help="reptile, tinyreptile or fedavg.")]
+Task = Annotated[str, typer.Option(help="Such as sine or characters; see docs/TASKS.md.")]
+Strategy = Annotated[str, typer.Option(help="Such as reptile; see docs/STRATEGIES.md.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How many rounds.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 RunPath = Annotated[Path, typer.Argument(help="Folder of the run, such as runs/latest.")]
@@ -74,6 +75,8 @@ def run(
     outer_rate: OuterRate = None,
     robust: Robust = None,
     cohort_size: CohortSize = None,
+    option: Options = None,
+    task_option: TaskOptions = None,
     base: Base = None,
     deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
     min_updates: Annotated[int, typer.Option(help="Updates that a round needs.")] = 1,
@@ -87,18 +90,19 @@ def run(
     key: KeyFile = None,
     username: Username = None,
     password: Password = None,
+    config: Config = None,
 ) -> int:
     """Run federated rounds with the devices of a site; Ctrl-C stops, `server resume` goes on.
 
     Example: tinyfleet server run --task characters --rounds 40 --devices 4
     """
+    from server.experiment import base_model
     from server.presets import strategy_options
     from server.rounds import Settings
     from server.run import RunConfig, RunFolder, new_run_name
     from server.strategies import get_strategy
     from server.tasks import get_task
 
-    get_task(task)
     options = strategy_options(
         task,
         strategy,
@@ -113,10 +117,13 @@ def run(
         first_outer_rate=outer_rate,
         robust=robust,
         cohort_size=cohort_size,
+        **_parsed(option, "--option"),
     )
     get_strategy(strategy, **options)
+    of_task = _parsed(task_option, "--task-option")
+    chosen = get_task(task, **of_task)
     name = new_run_name()
-    config = RunConfig(
+    configured = RunConfig(
         run=name,
         task=task,
         strategy=strategy,
@@ -124,12 +131,13 @@ def run(
         site=site,
         evaluate_every=evaluate_every,
         settings=Settings(rounds, seed=seed, deadline=deadline, min_updates=min_updates),
+        task_options=of_task,
     )
     from server.run import Run
 
     link = broker_options(broker, ca, cert, key, username, password)
-    first = _base(base, task, seed)
-    with Run(RunFolder(out / name), link, config=config) as running:
+    first = base_model(chosen, base, seed)
+    with Run(RunFolder(out / name), link, config=configured) as running:
         found = running.transport.wait_for(devices, deadline)
         if len(found) < devices:
             raise UsageError(
@@ -220,6 +228,9 @@ def simulate(
     mode: Annotated[
         str, typer.Option(help="exact: the devices' bits; fast: sums reordered, products fused.")
     ] = "exact",
+    option: Options = None,
+    task_option: TaskOptions = None,
+    config: Config = None,
     out: Annotated[Path | None, typer.Option(help="Write the model here (.tflite).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -228,36 +239,25 @@ def simulate(
     Example: tinyfleet server simulate --task sine --clients 1000000 --rounds 1
     """
     from server.cli.progress import rounds_bar
-    from server.presets import strategy_options
-    from server.simulate import new_model
-    from server.simulate import simulate as simulate_fleet
-    from server.strategies import get_strategy
-    from server.tasks import get_task
+    from server.experiment import Experiment
     from server.unseen import measure_unseen
 
-    chosen = get_task(task)
-    options = strategy_options(
-        task,
-        strategy,
-        samples=samples,
-        epochs=epochs,
-        rate=rate,
-        first_outer_rate=outer_rate,
-        robust=robust,
-    )
-    plan = get_strategy(strategy, **options)
-    first = _base(base, task, seed) if base else None
+    given = {
+        "samples": samples,
+        "epochs": epochs,
+        "rate": rate,
+        "first_outer_rate": outer_rate,
+        "robust": robust,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    options |= _parsed(option, "--option")
+    experiment = Experiment(
+        task, strategy, rounds, clients, seed, options,
+        _parsed(task_option, "--task-option"), base, engine, workers, mode,
+    )  # fmt: skip
+    chosen = experiment.make_task()
     with rounds_bar(rounds, "simulating") as advance:
-        found = simulate_fleet(
-            chosen,
-            plan,
-            rounds,
-            clients_per_round=clients,
-            seed=seed,
-            base=first,
-            engine=_engine(engine, mode, workers, first or new_model(chosen, seed=seed), plan),
-            on_round=lambda report: advance(f"loss {report.loss:.3f}"),
-        )
+        found = experiment.run(lambda report: advance(f"loss {report.loss:.3f}"))
     if out is not None:
         out.write_bytes(found.artifact.data)
     figures: dict[str, Any] = {
@@ -333,37 +333,10 @@ def rollout(
     return int(ExitCode.OK if done else ExitCode.FAILED)
 
 
-def _engine(name: str, mode: str, workers: int, model: "Artifact", plan: Any) -> Any:
-    """The fleet engine asked for; None for the loop, or where auto finds that none fits."""
-    from server.fleet import FleetEngine, kernel
-    from server.simulate import why_not
+def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
+    from server.experiment import parsed
 
-    fits = name != "auto" or (not why_not(model, plan) and kernel("exact") is not None)
-    if name == "loop" or not fits:
-        return None
-    chosen: Any = "threads" if name == "auto" else name
-    return FleetEngine(cast(Any, mode), workers=workers, engine=chosen)
-
-
-def _base(path: Path | None, task: str, seed: int) -> "Artifact":
-    from edge.artifact import Artifact
-    from server.simulate import new_model
-    from server.tasks import get_task
-
-    if path is None:
-        return new_model(get_task(task), seed=seed)
-    try:
-        artifact = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
-    spec = get_task(task).spec()
-    if artifact.spec.digest() != spec.digest():
-        raise UsageError(
-            f"{path} is {artifact.spec.n_in} to {artifact.spec.n_out} wide; task {task} needs "
-            f"{spec.n_in} to {spec.n_out} with its own layers.",
-            hint="a model of the same task",
-        )
-    return artifact
+    return {name: parsed(value) for name, value in settings_of(given, flag).items()}
 
 
 def _play(running: Any, base: Any, cohort: Path | None) -> int:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge.errors import UsageError
+
 if TYPE_CHECKING:
     from edge.mqtt import BrokerOptions
 
@@ -33,6 +35,31 @@ CatalogPath = Annotated[
     Path,
     typer.Option("--catalog", envvar="TINYFLEET_CATALOG", help="Folder of the catalogue."),
 ]
+
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE: an option of the strategy; again for another."),
+]
+TaskOptions = Annotated[
+    list[str] | None,
+    typer.Option("--task-option", help="NAME=VALUE: an option of the task; again for another."),
+]
+
+
+def settings_of(given: list[str] | None, flag: str) -> dict[str, str]:
+    """Take NAME=VALUE texts apart.
+
+    Raises:
+        UsageError: one has no name, or comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in found:
+            reason = "comes twice" if name in found else "is not NAME=VALUE"
+            raise UsageError(f"{flag} {text} {reason}.")
+        found[name.replace("-", "_")] = value
+    return found
 
 
 def broker_options(

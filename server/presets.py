@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ADAPTATION", "SHOTS", "strategy_options"]
+__all__ = ["ADAPTATION", "SHOTS", "adaptation", "strategy_options"]
 
 SHOTS = {"sine": 10, "characters": 5}
 """Support samples of an episode (of each class, where there are classes)."""
@@ -13,8 +13,8 @@ ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
     "characters.tflite": {"shots": 1, "epochs": 10, "rate": 0.001, "train_layers": 1},
 }
-"""How an unseen device adapts; characters in one pass, online. With an ending: the model that
-comes with the package, whose head alone is trained."""
+"""How an unseen device adapts; characters in one pass, online. With an ending: a model on a frozen
+backbone, such as those that come with the package, whose head alone is trained."""
 
 _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("sine", "reptile"): {"samples": 10, "epochs": 16, "rate": 0.002},
@@ -23,6 +23,12 @@ _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("characters", "tinyreptile"): {"samples": 25, "rate": 0.05},
     ("characters", "fedavg"): {"samples": 25, "rate": 0.05},
 }
+
+
+def adaptation(task: str, *, frozen: bool) -> dict[str, Any]:
+    """How an unseen device adapts a model of a task, with or without a frozen backbone."""
+    name = f"{task}.tflite" if frozen else task
+    return dict(ADAPTATION.get(name, ADAPTATION[task]))
 
 
 def strategy_options(task: str, strategy: str, **given: Any) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from server.cli.options import AsJson, print_json, print_table
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A .tflite, or the name of one that comes along.")],
-    task: Annotated[str, typer.Option(help="sine or characters.")] = "characters",
+    task: Annotated[
+        str | None, typer.Option(help="Of which task; else that of the name, or characters.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Held-out clients: an .npz laid out as the task's own.")
     ] = None,
@@ -42,11 +44,12 @@ def evaluate(
 
     Example: tinyfleet server evaluate characters --ways 5 --shots 1 --mixed
     """
+    from edge.artifact import Artifact
     from edge.errors import UsageError
     from server.evaluate import Adaptation
     from server.models import MODELS
     from server.models import model as shipped
-    from server.presets import ADAPTATION
+    from server.presets import adaptation
     from server.standing import standing
     from server.tasks import get_task
 
@@ -54,10 +57,11 @@ def evaluate(
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
     file = shipped(model) if ours else Path(model).read_bytes()
+    name = task or (model if ours else "characters")
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    chosen = get_task(task, **_sized(file, task), **options)
-    usual = dict(ADAPTATION[f"{model}.tflite" if ours else task])
+    chosen = get_task(name, **_sized(file, name), **options)
+    usual = adaptation(name, frozen=Artifact(file).frozen_layers > 0)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)
@@ -65,7 +69,7 @@ def evaluate(
         chosen,
         file,
         how,
-        own=Adaptation(**dict(ADAPTATION[task]) | {"shots": how.shots}, queries=queries),
+        own=Adaptation(**adaptation(name, frozen=False) | {"shots": how.shots}, queries=queries),
         clients=clients,
         seeds=range(seeds),
         pool_steps=pooled,

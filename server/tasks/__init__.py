@@ -1,13 +1,24 @@
 """Tasks: real learning problems, split into clients to train on and clients never seen."""
 
-from typing import Any
+from importlib import import_module
+from inspect import signature
+from typing import Any, cast
 
 from edge.errors import UsageError
 from server.tasks.base import Client, Episode, EpisodeSensor, Split, Task
 
 __all__ = ["TASKS", "Client", "Episode", "EpisodeSensor", "Split", "Task", "get_task"]
 
-TASKS = ("sine", "characters", "digits", "keywords")
+_WHERE = {
+    "sine": ("sine", "SineTask"),
+    "characters": ("characters", "CharactersTask"),
+    "digits": ("sounds", "DigitsTask"),
+    "keywords": ("sounds", "KeywordsTask"),
+    "presence": ("presence", "PresenceTask"),
+}
+"""Module and class of each task; imported when asked for."""
+TASKS = tuple(_WHERE)
+"""Every task by name."""
 
 
 def get_task(name: str, **options: Any) -> Task:
@@ -20,23 +31,11 @@ def get_task(name: str, **options: Any) -> Task:
     Raises:
         UsageError: an unknown name or option.
     """
-    try:
-        if name == "sine":
-            from server.tasks.sine import SineTask
-
-            return SineTask(**options)
-        if name == "characters":
-            from server.tasks.characters import CharactersTask
-
-            return CharactersTask(**options)
-        if name == "digits":
-            from server.tasks.sounds import DigitsTask
-
-            return DigitsTask(**options)
-        if name == "keywords":
-            from server.tasks.sounds import KeywordsTask
-
-            return KeywordsTask(**options)
-    except TypeError as error:
-        raise UsageError(f"task {name}: {error}.") from error
-    raise UsageError(f"task {name!r} is unknown.", hint=f"one of {', '.join(TASKS)}")
+    if name not in _WHERE:
+        raise UsageError(f"task {name!r} is unknown.", hint=f"one of {', '.join(TASKS)}")
+    module, kind = _WHERE[name]
+    made = getattr(import_module(f"server.tasks.{module}"), kind)
+    allowed = list(signature(made).parameters)
+    if unknown := sorted(options.keys() - set(allowed)):
+        raise UsageError(f"task {name} has no option {unknown[0]!r}.", hint=", ".join(allowed))
+    return cast(Task, made(**options))

@@ -5,13 +5,16 @@ from typing import Any
 
 __all__ = ["ADAPTATION", "SHOTS", "adaptation", "strategy_options"]
 
-SHOTS = {"sine": 10, "characters": 5}
+SHOTS = {"sine": 10, "characters": 5, "digits": 5, "keywords": 1}
 """Support samples of an episode (of each class, where there are classes)."""
 
 ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "sine": {"shots": 10, "epochs": 16, "rate": 0.002},
     "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
     "characters.tflite": {"shots": 1, "epochs": 10, "rate": 0.001, "train_layers": 1},
+    "digits": {"shots": 5, "epochs": 10, "rate": 0.02},
+    "keywords": {"shots": 1, "epochs": 1, "rate": 0.01},
+    "keywords.tflite": {"shots": 1, "epochs": 1, "rate": 0.001, "train_layers": 1},
 }
 """How an unseen device adapts; characters in one pass, online. With an ending: a model on a frozen
 backbone, such as those that come with the package, whose head alone is trained."""
@@ -22,6 +25,12 @@ _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("characters", "reptile"): {"samples": 25, "epochs": 2, "rate": 0.1},
     ("characters", "tinyreptile"): {"samples": 25, "rate": 0.05},
     ("characters", "fedavg"): {"samples": 25, "rate": 0.05},
+    ("digits", "fedavg"): {"samples": 50, "rate": 0.02},
+    ("digits", "reptile"): {"samples": 50, "epochs": 2, "rate": 0.02},
+    ("digits", "tinyreptile"): {"samples": 50, "rate": 0.02},
+    ("keywords", "fedavg"): {"samples": 3, "rate": 0.02},
+    ("keywords", "reptile"): {"samples": 3, "epochs": 2, "rate": 0.01},
+    ("keywords", "tinyreptile"): {"samples": 3, "rate": 0.005},
 }
 
 

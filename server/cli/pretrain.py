@@ -1,5 +1,6 @@
-"""`tinyfleet server pretrain`: meta-train the backbone of a task in torch."""
+"""`tinyfleet server pretrain`: make the model of a task in torch, before any device learns."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,50 +8,69 @@ import typer
 
 from server.cli.options import AsJson, print_json, print_table
 
+STEPS = {"characters": 15_000, "keywords": 600}
+
 
 def pretrain(
     out: Annotated[Path, typer.Option(help="Write the model here (.tflite).")],
-    steps: Annotated[int, typer.Option(min=1, help="Episodes to train on.")] = 15_000,
-    classes: Annotated[int, typer.Option(min=2, help="Spare classes of the head.")] = 20,
-    filters: Annotated[int, typer.Option(min=1, help="Filters of every convolution.")] = 64,
+    task: Annotated[str, typer.Option(help=f"One of {', '.join(STEPS)}.")] = "characters",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps to train; without it as many as are usual.")
+    ] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Spare classes (characters).")] = 20,
+    filters: Annotated[
+        int, typer.Option(min=1, help="Filters of every convolution (characters).")
+    ] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Meta-train a convolutional backbone for characters on this machine, with torch.
+    """Train the model of a task on this machine, with torch.
 
-    The file has an int8 backbone and a float32 head of spare classes: devices add classes as they
-    see them, and train the head alone.
+    The file has an int8 backbone and a float32 head. That of characters has spare classes alone:
+    devices add classes as they see them, and train the head. Spoken words are known from the start.
 
-    Example: tinyfleet server pretrain --steps 15000 --out characters.tflite
+    Example: tinyfleet server pretrain --task keywords --out keywords.tflite
     """
-    import numpy as np
-
     from edge.artifact import Artifact
-    from edge.errors import MissingExtra
+    from edge.errors import MissingExtra, UsageError
     from server.cli.progress import rounds_bar
-    from server.tasks.characters import CharactersTask
 
+    if task not in STEPS:
+        raise UsageError(f"task {task!r} is not pre-trained.", hint=f"one of {', '.join(STEPS)}")
     try:
-        from server.meta.backbone import Backbone, hybrid
-        from server.meta.prototypes import Episodes, meta_train
+        import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtra("torch is not installed.", hint="pip install torch") from error
 
-    task = CharactersTask(side=28)
-    drawings = task.drawings("train")
-    backbone = Backbone(filters=filters)
-    with rounds_bar(steps, "meta-training") as advance:
-        module = meta_train(
-            backbone,
-            drawings,
-            Episodes(steps=steps, seed=seed),
-            on_step=lambda step, loss: advance(f"loss {loss:.3f}"),
+    count = steps or STEPS[task]
+    with rounds_bar(count, "training") as advance:
+        data = _made(
+            task, count, classes, filters, seed, lambda step, loss: advance(f"loss {loss:.3f}")
         )
-    calibration = [group[0].reshape(-1) for group in drawings[:: max(len(drawings) // 200, 1)]]
-    data = hybrid(backbone, module, np.stack(calibration), classes, "characters")
     out.write_bytes(data)
-    found = {"bytes": len(data), "model": Artifact(data).sha256, "episodes": steps}
+    found = {"bytes": len(data), "model": Artifact(data).sha256, "steps": count}
     if as_json:
         print_json(found)
     else:
         print_table(["what", "value"], [[name, value] for name, value in found.items()])
+
+
+def _made(
+    task: str,
+    steps: int,
+    classes: int,
+    filters: int,
+    seed: int,
+    on_step: Callable[[int, float], None],
+) -> bytes:
+    if task == "characters":
+        from server.meta.characters import characters_model
+        from server.meta.prototypes import Episodes
+
+        how = Episodes(steps=steps, seed=seed)
+        return characters_model(how, classes=classes, filters=filters, on_step=on_step)
+    from server.meta.keywords import keywords_model
+    from server.meta.words import Recipe
+    from server.tasks.sounds import KeywordsTask
+
+    return keywords_model(KeywordsTask(everyone=True), Recipe(steps=steps, seed=seed), on_step)

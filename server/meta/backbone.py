@@ -13,7 +13,7 @@ from edge.spec import ModelSpec
 from edge.steps import conv, dense
 from server.export import tflite
 
-__all__ = ["Backbone", "hybrid"]
+__all__ = ["Backbone", "folded", "hybrid"]
 
 PADS = (1, 1, 1, 1)
 
@@ -57,7 +57,7 @@ class Backbone:
         *convolutions, (head, _) = self.spec(classes).shapes()
         parts: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         for (shape, _), number in zip(convolutions, range(0, 12, 3), strict=True):
-            w, b = _folded(module[number], module[number + 1])
+            w, b = folded(module[number], module[number + 1])
             parts.append((w.transpose(0, 2, 3, 1).reshape(shape), b))
         parts.append((np.zeros(head, np.float32), np.full(classes, SPARE_BIAS, np.float32)))
         return self.spec(classes).join(parts)
@@ -79,7 +79,7 @@ def hybrid(
     return tflite.write_hybrid(spec, parameters, images, float_layers=1, name=name)
 
 
-def _folded(convolution: Any, norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def folded(convolution: Any, norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights [out, in, 3, 3] and bias of a convolution with its batch normalisation."""
     with torch.no_grad():
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)

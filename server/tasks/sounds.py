@@ -19,7 +19,7 @@ from edge.steps import conv, dense
 from server.tasks.base import Episode, Split
 from server.tasks.clips import Clips, commands, digits, read
 
-__all__ = ["DigitsTask", "KeywordsTask", "Sounds", "SpeakerClient"]
+__all__ = ["DigitsTask", "KeywordsTask", "Sounds", "SpeakerClient", "SpokenTask"]
 
 Float32 = NDArray[np.float32]
 
@@ -50,6 +50,10 @@ class Sounds:
         chosen = front.centred if self.centred else front.stretched
         return chosen(audio, self.length)
 
+    def bands_of(self, audio: NDArray[np.int16]) -> NDArray[np.int16]:
+        """int16 [frames, bands] of one clip, before they are brought to a length."""
+        return _front(self).bands(audio)[0]
+
 
 @cache
 def _front(sounds: Sounds) -> LogMel:
@@ -63,27 +67,32 @@ class SpeakerClient:
     Args:
         name: for people.
         groups: float32 [clips, n_in] for each word.
+        scarce: some words have few takes: support repeats them, and queries are those left over.
     """
 
     name: str
     groups: tuple[Float32, ...]
+    scarce: bool = False
 
     def episode(self, rng: np.random.Generator, *, shots: int, queries: int) -> Episode:
         """Different takes of each word for support and query, shuffled.
 
         Raises:
-            UsageError: a word has too few takes to leave one to measure on.
+            UsageError: there are too few takes to leave one to measure on.
         """
         support, query = [], []
         for label, takes in enumerate(self.groups):
-            if shots >= len(takes):
+            order = rng.permutation(len(takes))
+            learnt = order[: max(min(shots, len(takes) - 1), 1)] if self.scarce else order[:shots]
+            support += [(takes[learnt[i % len(learnt)]], label) for i in range(shots)]
+            query += [(takes[i], label) for i in order[len(learnt) :][:queries]]
+            if not self.scarce and shots >= len(takes):
                 raise UsageError(
                     f"{shots} shots leave nothing of the {len(takes)} takes that {self.name} has.",
                     hint="fewer shots",
                 )
-            order = rng.permutation(len(takes))
-            support += [(takes[i], label) for i in order[:shots]]
-            query += [(takes[i], label) for i in order[shots : shots + queries]]
+        if not query:
+            raise UsageError(f"{self.name} says every word once: nothing is left to measure on.")
         return Episode(*_shuffled(support, rng), *_shuffled(query, rng))
 
 
@@ -92,6 +101,7 @@ class SpokenTask:
 
     Args:
         fold: which share of the speakers is kept unseen, from 0.
+        everyone: train on all speakers; those of the fold are then no longer unseen.
         data: an .npz whose speakers become the test clients, all others being trained on; see
             `clips.read`.
         filters: of the first convolution.
@@ -102,10 +112,18 @@ class SpokenTask:
     folds: ClassVar[int]
     words: ClassVar[tuple[str, ...]]
     load: ClassVar[Callable[[], Clips]]
+    scarce: ClassVar[bool] = False
     metric = "accuracy"
     higher_is_better = True
 
-    def __init__(self, *, fold: int = 0, data: Path | None = None, filters: int = 8) -> None:
+    def __init__(
+        self,
+        *,
+        fold: int = 0,
+        everyone: bool = False,
+        data: Path | None = None,
+        filters: int = 8,
+    ) -> None:
         if not 0 <= fold < self.folds:
             raise UsageError(f"fold is {fold}, 0 to {self.folds - 1} are there.")
         self.ways, self._filters = len(self.words), filters
@@ -113,7 +131,8 @@ class SpokenTask:
         if data is None:
             order = np.random.default_rng(1).permutation(np.unique(known.speaker))
             unseen = np.isin(known.speaker, order[fold :: self.folds])
-            self.train, self.test = _chosen(known, ~unseen), _chosen(known, unseen)
+            self.train = known if everyone else _chosen(known, ~unseen)
+            self.test = _chosen(known, unseen)
         else:
             self.train, self.test = known, read(Path(data))
         if int(self.test.word.max()) >= self.ways or int(self.test.word.min()) < 0:
@@ -152,7 +171,8 @@ class SpokenTask:
                 mine = clips.speaker == speaker
                 groups = tuple(features[mine & (clips.word == w)] for w in range(self.ways))
                 if all(len(takes) for takes in groups):
-                    found.append(SpeakerClient(f"{self.name}-{split}-{speaker}", groups))
+                    name = f"{self.name}-{split}-{speaker}"
+                    found.append(SpeakerClient(name, groups, self.scarce))
             if not found:
                 raise UsageError(f"no speaker says all of {', '.join(self.words)}.")
             self._clients[split] = found
@@ -177,6 +197,7 @@ class KeywordsTask(SpokenTask):
     folds = 5
     words = ("bed", "cat", "happy")
     load = staticmethod(commands)
+    scarce = True
 
 
 def _chosen(clips: Clips, mine: NDArray[np.bool_]) -> Clips:

@@ -21,9 +21,7 @@ def open_tracker(target: str, run: str) -> Tracker:
     """
     kind, colon, where = target.partition(":")
     if not colon or not where or kind not in TRACKERS:
-        raise UsageError(
-            f"--log {target} is no tracker.", hint="mlflow:URI or tensorboard:FOLDER"
-        )
+        raise UsageError(f"--log {target} is no tracker.", hint="mlflow:URI or tensorboard:FOLDER")
     if kind == "mlflow":
         from server.trackers.mlflow import MlflowTracker
 

@@ -1,11 +1,14 @@
 """What a tracker is, and several of them as one."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 __all__ = ["Tracker", "Trackers", "flat"]
+
+_log = logging.getLogger("tinyfleet.trackers")
 
 
 class Tracker(Protocol):
@@ -30,7 +33,7 @@ class Tracker(Protocol):
 
 
 class Trackers:
-    """Several trackers that are told the same; a context manager.
+    """Several trackers that are told the same; a context manager. One that fails is given up.
 
     Args:
         each: of them.
@@ -41,23 +44,28 @@ class Trackers:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """See `Tracker`; tables become names such as strategy_options.rate."""
-        for tracker in self.each:
-            tracker.params(flat(values))
+        self._tell(lambda tracker: tracker.params(flat(values)))
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
-        for tracker in self.each:
-            tracker.metrics(values, step)
+        self._tell(lambda tracker: tracker.metrics(values, step))
 
     def artefact(self, path: Path) -> None:
         """See `Tracker`."""
-        for tracker in self.each:
-            tracker.artefact(path)
+        self._tell(lambda tracker: tracker.artefact(path))
 
     def close(self) -> None:
         """See `Tracker`."""
-        for tracker in self.each:
-            tracker.close()
+        self._tell(lambda tracker: tracker.close())
+
+    def _tell(self, say: Callable[[Tracker], None]) -> None:
+        # A run is worth more than its log: a tracker that fails is told nothing more.
+        for tracker in tuple(self.each):
+            try:
+                say(tracker)
+            except Exception as error:
+                self.each.remove(tracker)
+                _log.warning("%s is given up: %s", type(tracker).__name__, error)
 
     def __enter__(self) -> Self:
         return self

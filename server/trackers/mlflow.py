@@ -41,7 +41,8 @@ class MlflowTracker:
         except (MlflowException, OSError, ImportError) as error:
             first = str(error).split("\n")[0]
             raise TinyfleetError(
-                f"MLflow at {uri}: {first}", hint="--log mlflow:http://HOST:5000"
+                f"MLflow at {uri}: {first}",
+                hint="--log mlflow:http://HOST:5000; sqlite:/// needs all of mlflow",
             ) from error
 
     def params(self, values: Mapping[str, Any]) -> None:

@@ -8,11 +8,13 @@ from edge.errors import ExitCode, TinyfleetError
 from server.cli import (
     broker,
     catalog,
+    compare,
     doctor,
     edge,
     evaluate,
     federation,
     pretrain,
+    report,
     simulator,
     sweep,
 )
@@ -36,8 +38,10 @@ app = typer.Typer(
 app.command("demo")(demo_command.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(broker.app, name="broker")
+federation.app.command("compare")(compare.compare)
 federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)
+federation.app.command("report")(report.report)
 federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")

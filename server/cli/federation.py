@@ -14,6 +14,7 @@ from server.cli.options import (
     CaFile,
     CertFile,
     KeyFile,
+    Log,
     Options,
     Password,
     Site,
@@ -90,6 +91,7 @@ def run(
     key: KeyFile = None,
     username: Username = None,
     password: Password = None,
+    log: Log = None,
     config: Config = None,
 ) -> int:
     """Run federated rounds with the devices of a site; Ctrl-C stops, `server resume` goes on.
@@ -134,17 +136,21 @@ def run(
         task_options=of_task,
     )
     from server.run import Run
+    from server.trackers import open_trackers
 
     link = broker_options(broker, ca, cert, key, username, password)
     first = base_model(chosen, base, seed)
-    with Run(RunFolder(out / name), link, config=configured) as running:
+    with (
+        open_trackers(log, name) as trackers,
+        Run(RunFolder(out / name), link, config=configured) as running,
+    ):
         found = running.transport.wait_for(devices, deadline)
         if len(found) < devices:
             raise UsageError(
                 f"{len(found)} of {devices} devices are online at site {site!r}.",
                 hint="tinyfleet sim run --board nano33ble, or tinyfleet edge run",
             )
-        return _play(running, first, cohort)
+        return _play(running, first, cohort, trackers)
 
 
 @app.command()
@@ -159,12 +165,14 @@ def resume(
     key: KeyFile = None,
     username: Username = None,
     password: Password = None,
+    log: Log = None,
 ) -> int:
     """Go on with a run that was stopped, from the round that was open.
 
     Example: tinyfleet server resume runs/latest
     """
     from server.run import Run, RunFolder, stored_config
+    from server.trackers import open_trackers
 
     existing = RunFolder.existing(folder)
     config = stored_config(existing)
@@ -173,8 +181,8 @@ def resume(
 
         return resume_demo(existing)
     link = broker_options(broker or DEFAULT_BROKER, ca, cert, key, username, password)
-    with Run(existing, link) as running:
-        return _play(running, None, cohort)
+    with open_trackers(log, config.run) as trackers, Run(existing, link) as running:
+        return _play(running, None, cohort, trackers)
 
 
 @app.command()
@@ -230,6 +238,7 @@ def simulate(
     ] = "exact",
     option: Options = None,
     task_option: TaskOptions = None,
+    log: Log = None,
     config: Config = None,
     out: Annotated[Path | None, typer.Option(help="Write the model here (.tflite).")] = None,
     as_json: AsJson = False,
@@ -238,8 +247,12 @@ def simulate(
 
     Example: tinyfleet server simulate --task sine --clients 1000000 --rounds 1
     """
+    from dataclasses import asdict
+
     from server.cli.progress import rounds_bar
     from server.experiment import Experiment
+    from server.run import new_run_name
+    from server.trackers import open_trackers
     from server.unseen import measure_unseen
 
     given = {
@@ -256,16 +269,26 @@ def simulate(
         _parsed(task_option, "--task-option"), base, engine, workers, mode,
     )  # fmt: skip
     chosen = experiment.make_task()
-    with rounds_bar(rounds, "simulating") as advance:
-        found = experiment.run(lambda report: advance(f"loss {report.loss:.3f}"))
-    if out is not None:
-        out.write_bytes(found.artifact.data)
+    with open_trackers(log, new_run_name()) as trackers:
+        trackers.params(asdict(experiment))
+
+        def after(report: Any) -> None:
+            advance(f"loss {report.loss:.3f}")
+            trackers.metrics({"loss_mean": report.loss}, report.round)
+
+        with rounds_bar(rounds, "simulating") as advance:
+            found = experiment.run(after)
+        reached = measure_unseen(chosen, found.artifact)
+        trackers.metrics({**reached, "bytes": found.bytes_up}, rounds)
+        if out is not None:
+            out.write_bytes(found.artifact.data)
+            trackers.artefact(out)
     figures: dict[str, Any] = {
         "rounds": rounds,
         "client updates": found.updates,
         "seconds": round(found.seconds, 2),
         "client updates a second": round(found.updates / found.seconds),
-        **{name: round(value, 4) for name, value in measure_unseen(chosen, found.artifact).items()},
+        **{name: round(value, 4) for name, value in reached.items()},
         "model": found.artifact.sha256,
     }
     if as_json:
@@ -339,15 +362,24 @@ def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
     return {name: parsed(value) for name, value in settings_of(given, flag).items()}
 
 
-def _play(running: Any, base: Any, cohort: Path | None) -> int:
+def _play(running: Any, base: Any, cohort: Path | None, trackers: Any) -> int:
+    from dataclasses import asdict
+
     from server.cli.progress import play_with_bar
     from server.cohort_query import devices_by_query, read_query
 
     asked = None
     if cohort is not None:
         asked = devices_by_query(running.catalog, read_query(cohort), site=running.config.site)
-    result = play_with_bar(running, base=base, cohort=asked)
+    trackers.params(asdict(running.config))
+    result = play_with_bar(
+        running,
+        base=base,
+        cohort=asked,
+        on_round=lambda report: trackers.metrics(report.metrics, report.round),
+    )
     path = running.folder.keep(result.artifact, "model.f32.tflite")
+    trackers.artefact(path)
     typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
     if result.status == "stopped":
         typer.echo(f"go on with: tinyfleet server resume {running.folder.path}")

@@ -44,6 +44,10 @@ TaskOptions = Annotated[
     list[str] | None,
     typer.Option("--task-option", help="NAME=VALUE: an option of the task; again for another."),
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", help="Also tell mlflow:URI or tensorboard:FOLDER; again for another."),
+]
 
 
 def settings_of(given: list[str] | None, flag: str) -> dict[str, str]:

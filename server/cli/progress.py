@@ -49,7 +49,11 @@ def rounds_bar(total: int, what: str, done: int = 0) -> Iterator[Callable[[str],
 
 
 def play_with_bar(
-    running: "Run", *, base: "Artifact | None", cohort: "Cohort | None" = None
+    running: "Run",
+    *,
+    base: "Artifact | None",
+    cohort: "Cohort | None" = None,
+    on_round: "Callable[[RoundReport], None] | None" = None,
 ) -> "RunResult":
     """Run the rounds with a bar; the first Ctrl-C ends the run cleanly, its round kept open."""
 
@@ -63,9 +67,13 @@ def play_with_bar(
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         with rounds_bar(running.config.settings.rounds, "rounds", done) as advance:
-            return running.play(
-                base=base, cohort=cohort, on_round=lambda report: advance(_note(report))
-            )
+
+            def after(report: "RoundReport") -> None:
+                advance(_note(report))
+                if on_round is not None:
+                    on_round(report)
+
+            return running.play(base=base, cohort=cohort, on_round=after)
     finally:
         signal.signal(signal.SIGINT, before)
 

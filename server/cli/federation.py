@@ -240,7 +240,7 @@ def simulate(
     """
     from server.cli.progress import rounds_bar
     from server.experiment import Experiment
-    from server.unseen import measure_unseen
+    from server.unseen import measure_unseen, spelt_out
 
     given = {
         "samples": samples,
@@ -271,7 +271,8 @@ def simulate(
     if as_json:
         print_json(figures)
     else:
-        print_table(["what", "value"], [[name, value] for name, value in figures.items()])
+        rows = [[spelt_out(name, chosen.metric), value] for name, value in figures.items()]
+        print_table(["what", "value"], rows)
 
 
 @app.command()
@@ -340,6 +341,7 @@ def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
 
 
 def _play(running: Any, base: Any, cohort: Path | None) -> int:
+    from server.cli.program import program
     from server.cli.progress import play_with_bar
     from server.cohort_query import devices_by_query, read_query
 
@@ -350,6 +352,6 @@ def _play(running: Any, base: Any, cohort: Path | None) -> int:
     path = running.folder.keep(result.artifact, "model.f32.tflite")
     typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
     if result.status == "stopped":
-        typer.echo(f"go on with: tinyfleet server resume {running.folder.path}")
+        typer.echo(f"go on with: {program()} server resume {running.folder.path}")
         return int(ExitCode.INTERRUPTED)
     return int(ExitCode.OK)

@@ -58,7 +58,7 @@ def run(
         device=device,
         sensor=sensor,
         state=state,
-        on_ready=lambda session: _say_online(session, options),
+        on_ready=lambda session: say_online(session, options),
     )
 
 
@@ -91,12 +91,13 @@ def gateway(
 
     def ready(running: "Gateway") -> None:
         for session in running.sessions.values():
-            _say_online(session, options)
+            say_online(session, options)
 
     run_gateway(options, site=site, ports=ports, on_ready=ready)
 
 
-def _say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
+def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
+    """Say on stderr which device is online, where, and with which model."""
     topics, running = session.topics, session.worker.running
     model = f"model {running[:12]}" if running else "no model yet"
     where = f"{topics.device} is online at {options.address}, site {topics.site}"

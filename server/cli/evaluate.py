@@ -29,21 +29,25 @@ def evaluate(
     ] = None,
     clients: Annotated[int, typer.Option(min=1, help="Unseen clients, at most.")] = 20,
     seeds: Annotated[int, typer.Option(min=1, help="Episodes of each client.")] = 3,
+    pooled: Annotated[
+        int, typer.Option(min=0, help="Steps of the pooled training; 0: leave it out.")
+    ] = 20_000,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on unseen clients: not adapted, adapted, and beside training alone.
+    """Measure a model on unseen clients: not adapted, adapted, and beside its baselines.
 
     The same episodes are used in every row. `alone` starts from fresh weights of the task's own
-    net, with the best of four rates.
+    net; `pooled` is that net trained on the pooled data of training clients. Both have the best
+    of four rates.
 
     Example: tinyfleet server evaluate characters --ways 5 --shots 1 --mixed
     """
     from edge.errors import UsageError
-    from server.evaluate import Adaptation, each_client, estimate, from_scratch, worst_decile
+    from server.evaluate import Adaptation
     from server.models import MODELS
     from server.models import model as shipped
     from server.presets import ADAPTATION
-    from server.simulate import new_model
+    from server.standing import standing
     from server.tasks import get_task
 
     ours = model in MODELS
@@ -52,38 +56,38 @@ def evaluate(
     file = shipped(model) if ours else Path(model).read_bytes()
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
+    chosen = get_task(task, **_sized(file, task), **options)
     usual = dict(ADAPTATION[f"{model}.tflite" if ours else task])
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)
-    chosen = get_task(task, **_sized(file, task), **options)
-    many = range(seeds)
-    pairs = each_client(chosen, file, how, clients=clients, seeds=many)
-    alone = from_scratch(
+    measured = standing(
         chosen,
-        new_model(chosen).data,
-        Adaptation(**dict(ADAPTATION[task]) | {"shots": how.shots}, queries=queries),
+        file,
+        how,
+        own=Adaptation(**dict(ADAPTATION[task]) | {"shots": how.shots}, queries=queries),
         clients=clients,
-        seeds=many,
+        seeds=range(seeds),
+        pool_steps=pooled,
     )
-    found: dict[str, Any] = {"metric": chosen.metric, "task": chosen.description}
-    for name, values in (("before", pairs[:, :, 0]), ("after", pairs[:, :, 1])):
-        mean = estimate(values)
-        worst = worst_decile(values, higher_is_better=chosen.higher_is_better)
-        found[name] = {"mean": mean.mean, "low": mean.low, "high": mean.high, "worst decile": worst}
-    found["alone"] = {"mean": alone.mean, "low": alone.low, "high": alone.high}
-    found |= {"clients": len(pairs), "episodes of each": seeds, "shots": how.shots}
+    found = measured.as_dict() | {"task": chosen.description}
     if as_json:
         print_json(found)
         return
-    names = ["mean", "low", "high", "worst decile"]
+    typer.echo(
+        f"{chosen.metric} of {found['clients']} unseen clients, {seeds} episodes each, "
+        f"{how.shots} shots"
+    )
+    typer.echo(chosen.description)
     rows = [
-        [row, *(f"{found[row][name]:.3f}" if name in found[row] else "-" for name in names)]
-        for row in ("before", "after", "alone")
+        [
+            name,
+            *(f"{value:.3f}" for value in (each.mean, each.low, each.high)),
+            "-" if worst is None else f"{worst:.3f}",
+        ]
+        for name, each, worst in measured.rows()
     ]
-    typer.echo(f"{found['metric']} of {len(pairs)} unseen clients, {seeds} episodes each")
-    typer.echo(found["task"])
-    print_table([found["metric"], "mean", "95 % from", "to", "worst decile"], rows)
+    print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
 
 
 def _sized(file: bytes, task: str) -> dict[str, int]:
@@ -92,4 +96,5 @@ def _sized(file: bytes, task: str) -> dict[str, int]:
 
     if task != "characters":
         return {}
-    return {"side": math.isqrt(Artifact(file).spec.n_in)}
+    side = math.isqrt(Artifact(file).spec.n_in)
+    return {"side": side} if side in (14, 28) else {}

@@ -7,7 +7,7 @@ from server.tasks.base import Client, Episode, EpisodeSensor, Split, Task
 
 __all__ = ["TASKS", "Client", "Episode", "EpisodeSensor", "Split", "Task", "get_task"]
 
-TASKS = ("sine", "characters")
+TASKS = ("sine", "characters", "digits", "keywords")
 
 
 def get_task(name: str, **options: Any) -> Task:
@@ -29,6 +29,14 @@ def get_task(name: str, **options: Any) -> Task:
             from server.tasks.characters import CharactersTask
 
             return CharactersTask(**options)
+        if name == "digits":
+            from server.tasks.sounds import DigitsTask
+
+            return DigitsTask(**options)
+        if name == "keywords":
+            from server.tasks.sounds import KeywordsTask
+
+            return KeywordsTask(**options)
     except TypeError as error:
         raise UsageError(f"task {name}: {error}.") from error
     raise UsageError(f"task {name!r} is unknown.", hint=f"one of {', '.join(TASKS)}")

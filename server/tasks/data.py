@@ -44,13 +44,14 @@ def find(name: str) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def download(url: str, *, md5: str, name: str) -> Path:
+def download(url: str, *, name: str, md5: str = "", sha256: str = "") -> Path:
     """Fetch an original once into the cache, with a progress bar on a terminal.
 
     Args:
         url: where it is published.
-        md5: its published checksum, hex.
         name: file name in the cache.
+        md5: its published checksum, hex.
+        sha256: another kind of checksum; without either the caller checks what is in it.
 
     With TINYFLEET_OFFLINE=1 nothing is fetched.
 
@@ -60,17 +61,18 @@ def download(url: str, *, md5: str, name: str) -> Path:
     Raises:
         DownloadFailed: it cannot be reached, or the checksum differs; nothing is kept then.
     """
-    target = cache_folder() / name
+    target, checksum = cache_folder() / name, sha256 or md5
+    kind = "sha256" if sha256 else "md5"
     if os.environ.get("TINYFLEET_OFFLINE") == "1" and not target.is_file():
         raise DownloadFailed(f"{url} is not fetched: TINYFLEET_OFFLINE is set.")
-    if target.is_file() and _md5(target) == md5:
+    if target.is_file() and checksum in ("", _checksum(target, kind)):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(target.suffix + f".{os.getpid()}.part")
     try:
         _fetch(url, part)
-        if _md5(part) != md5:
-            raise DownloadFailed(f"{url}: the checksum is not the published {md5}.")
+        if checksum not in ("", _checksum(part, kind)):
+            raise DownloadFailed(f"{url}: the checksum is not the published {checksum}.")
         part.replace(target)
     except (OSError, urllib.error.URLError) as error:
         raise DownloadFailed(
@@ -81,9 +83,9 @@ def download(url: str, *, md5: str, name: str) -> Path:
     return target
 
 
-def _md5(path: Path) -> str:
+def _checksum(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _fetch(url: str, part: Path) -> None:

@@ -1,0 +1,125 @@
+"""How a model stands on unseen clients: client by client, and beside its baselines."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artifact import Artifact
+from edge.errors import UsageError
+from server.evaluate import (
+    Adaptation,
+    Estimate,
+    each_client,
+    estimate,
+    from_scratch,
+    worst_decile,
+)
+from server.pooled import STEPS, Pooled, pooled
+from server.simulate import new_model
+from server.tasks.base import Task
+
+__all__ = ["Standing", "standing"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The metric of unseen clients, in all rows over the same episodes.
+
+    Args:
+        metric: its name.
+        higher_is_better: whether more of it is better.
+        pairs: float64 [clients, seeds, 2], before and after adapting.
+        alone: fresh weights of the task's own net, trained on the support set only.
+        pool: the task's own net trained on pooled data of training clients; None: left out.
+        shots: support samples (of each class).
+    """
+
+    metric: str
+    higher_is_better: bool
+    pairs: NDArray[np.float64]
+    alone: Estimate
+    pool: Pooled | None
+    shots: int
+
+    @property
+    def before(self) -> Estimate:
+        """With the model as it is."""
+        return estimate(self.pairs[:, :, 0])
+
+    @property
+    def after(self) -> Estimate:
+        """With the model adapted to the support set."""
+        return estimate(self.pairs[:, :, 1])
+
+    def worst(self, column: int) -> float:
+        """Mean of the worst tenth of the clients, before (0) or after (1) adapting."""
+        return worst_decile(self.pairs[:, :, column], higher_is_better=self.higher_is_better)
+
+    def rows(self) -> list[tuple[str, Estimate, float | None]]:
+        """Name, estimate and worst decile (where known) of every row."""
+        found = [("before", self.before, self.worst(0)), ("after", self.after, self.worst(1))]
+        beside: list[tuple[str, Estimate, float | None]] = [("alone", self.alone, None)]
+        if self.pool is not None:
+            beside.append(("pooled", self.pool.before, None))
+            beside.append(("pooled, adapted", self.pool.after, None))
+        return [*found, *beside]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: a table for each row, and how it was measured."""
+        found: dict[str, Any] = {"metric": self.metric}
+        for name, value, worst in self.rows():
+            entry = {key: each for key, each in asdict(value).items() if key != "clients"}
+            found[name] = entry if worst is None else {**entry, "worst decile": worst}
+        clients, seeds, _ = self.pairs.shape
+        found |= {"clients": clients, "episodes of each": seeds, "shots": self.shots}
+        if self.pool is not None:
+            found["pooled steps"], found["pooled samples"] = self.pool.steps, self.pool.samples
+        return found
+
+
+def standing(
+    task: Task,
+    model: bytes,
+    how: Adaptation,
+    *,
+    own: Adaptation | None = None,
+    clients: int = 20,
+    seeds: Sequence[int] = (0, 1, 2),
+    pool_steps: int = STEPS,
+) -> Standing:
+    """Measure a model on unseen clients, not adapted and adapted, beside its baselines.
+
+    Args:
+        task: whose test clients.
+        model: bytes of the `.tflite`.
+        how: the model's adaptation.
+        own: that of the baselines, which are the task's own net; None: the same.
+        clients: how many test clients, at most those that there are.
+        seeds: one episode a client for each.
+        pool_steps: budget of pooled training; 0: leave it out.
+
+    Raises:
+        UsageError: the model does not take the task's samples.
+    """
+    _check_widths(task, model)
+    own = own or how
+    pairs = each_client(task, model, how, clients=clients, seeds=seeds)
+    alone = from_scratch(task, new_model(task).data, own, clients=clients, seeds=seeds)
+    pool = None
+    if pool_steps:
+        pool = pooled(task, own, clients=clients, seeds=seeds, steps=pool_steps)
+    return Standing(task.metric, task.higher_is_better, pairs, alone, pool, how.shots)
+
+
+def _check_widths(task: Task, model: bytes) -> None:
+    spec, own = Artifact(model).spec, task.spec()
+    fits = spec.n_out >= own.n_out if task.ways > 1 else spec.n_out == own.n_out
+    if spec.n_in != own.n_in or not fits:
+        raise UsageError(
+            f"the model is {spec.n_in} to {spec.n_out} wide, task {task.name} needs {own.n_in} to "
+            f"{own.n_out}.",
+            hint="a model of this task, or another --task",
+        )

@@ -1,0 +1,171 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.artifact import Artifact
+from edge.spec import ModelSpec
+from server.cli.app import main
+from server.evaluate import Adaptation, estimate
+from server.export import tflite
+from server.pooled import pooled, pooled_model
+from server.simulate import new_model, simulate
+from server.standing import standing
+from server.strategies import get_strategy
+from server.tasks import get_task
+
+FAST = ["--clients", "3", "--seeds", "2", "--pooled", "200", "--json"]
+HOW = Adaptation(shots=10, epochs=8, rate=0.002)
+
+
+def run(capsys, *arguments):
+    code = main(["server", "evaluate", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return (code, json.loads(out)) if code == 0 else (code, err)
+
+
+@pytest.fixture(scope="module")
+def sine(tmp_path_factory) -> Path:
+    task = get_task("sine")
+    strategy = get_strategy("reptile", samples=10, epochs=16, rate=0.002)
+    path = tmp_path_factory.mktemp("models") / "sine.tflite"
+    path.write_bytes(simulate(task, strategy, 60).artifact.data)
+    return path
+
+
+def drawings(path, *, seed=0, characters=6, drawings_of_each=12, side=28, **others):
+    """Held-out alphabets whose characters are blobs, each at a place of its own."""
+    rng = np.random.default_rng(seed)
+    klass = np.repeat(np.arange(2 * characters), drawings_of_each)
+    images = np.zeros((len(klass), side, side), np.uint8)
+    for image, kind in zip(images, klass, strict=True):
+        row, column = divmod(int(kind), 4)
+        top, left = 2 + 7 * row + rng.integers(2), 2 + 6 * column + rng.integers(2)
+        image[top : top + 5, left : left + 5] = 255
+    arrays = {"images": images, "char_id": klass, "alphabet": klass // characters, **others}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return path
+
+
+def test_a_sine_model_is_measured_beside_its_baselines(capsys, sine):
+    code, found = run(capsys, sine, "--task", "sine", *FAST)
+    assert code == 0 and found["metric"] == "mse" and found["clients"] == 3
+    how = Adaptation(shots=10, epochs=16, rate=0.002)
+    expected = standing(
+        get_task("sine"), sine.read_bytes(), how, clients=3, seeds=range(2), pool_steps=200
+    )
+    assert found["after"]["mean"] == pytest.approx(expected.pairs[:, :, 1].mean())
+    assert found["pooled"]["mean"] == pytest.approx(expected.pool.before.mean)
+    assert found["pooled steps"] == 200
+    rows = ("before", "after", "alone", "pooled", "pooled, adapted")
+    assert all(found[row]["low"] <= found[row]["mean"] <= found[row]["high"] for row in rows)
+    assert found["before"]["worst decile"] >= found["before"]["mean"]
+
+
+def test_pooled_training_can_be_left_out(capsys, sine):
+    code, found = run(capsys, sine, "--task", "sine", *FAST, "--pooled", "0")
+    assert code == 0 and "pooled" not in found and "alone" in found
+    assert main(["server", "evaluate", str(sine), "--task", "sine", "--clients", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "pooled, adapted" in shown and "worst decile" in shown
+
+
+def test_a_file_of_others_becomes_the_unseen_clients(capsys, tmp_path):
+    path = drawings(tmp_path / "held-out.npz")
+    model = tmp_path / "m.tflite"
+    model.write_bytes(new_model(get_task("characters", data=path)).data)
+    code, found = run(capsys, model, "--data", path, *FAST, "--queries", "5")
+    assert code == 0 and found["metric"] == "accuracy" and found["clients"] == 2
+    assert found["after"]["mean"] > 0.9 > found["before"]["mean"]
+
+
+def test_the_shipped_model_learns_new_drawings_at_once(capsys, tmp_path):
+    path = drawings(tmp_path / "held-out.npz")
+    code, found = run(capsys, "characters", "--data", path, "--mixed", *FAST, "--queries", "5")
+    assert code == 0 and found["clients"] == 1 and found["shots"] == 1
+    assert found["after"]["mean"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"char_id": None}, "char_id"),
+        ({"images": np.zeros((144, 28, 28), np.float32)}, "float32"),
+        ({"images": np.zeros((144, 14, 14), np.uint8)}, "(144, 14, 14)"),
+        ({"alphabet": np.zeros(5, np.int64)}, "alphabet"),
+        ({"char_id": np.zeros(144, np.int64)}, "characters"),
+    ],
+)
+def test_a_file_of_another_layout_is_refused(capsys, tmp_path, change, said):
+    path = drawings(tmp_path / "wrong.npz", **change)
+    code, error = run(capsys, "characters", "--data", path, *FAST)
+    assert code == 2 and said in error
+
+
+def test_what_is_no_archive_is_refused(capsys, tmp_path):
+    path = tmp_path / "text.npz"
+    path.write_text("no archive")
+    for wrong in (path, tmp_path / "none.npz"):
+        code, error = run(capsys, "characters", "--data", wrong, *FAST)
+        assert code == 2 and wrong.name in error
+
+
+def test_a_model_of_another_width_is_refused(capsys, sine, tmp_path):
+    narrow = ModelSpec.mlp([196, 8, 3], output="softmax")
+    path = tmp_path / "narrow.tflite"
+    path.write_bytes(tflite.write(narrow, narrow.initial(0), name="narrow"))
+    for arguments, said in (
+        ((sine, "--task", "characters"), "1 to 1 wide"),
+        (("characters", "--task", "sine"), "784 to 20 wide"),
+        ((path, "--ways", "5"), "196 to 3 wide"),
+    ):
+        code, error = run(capsys, *arguments)
+        assert code == 2 and said in error
+
+
+def test_what_is_no_model_is_refused(capsys, sine, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(sine.read_bytes()[:100])
+    assert run(capsys, path, "--task", "sine")[0] == 6
+    assert run(capsys, tmp_path / "none.tflite")[0] == 2
+    code, error = run(capsys, sine, "--task", "nonsense")
+    assert code == 2 and "nonsense" in error
+
+
+def test_pooled_training_is_sgd_over_the_pool():
+    """One pass at a budget below the pool: the NumPy order and the learner give the same."""
+    from edge.learner import OnlineLearner
+
+    task = get_task("sine")
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20, 1)).astype(np.float32)
+    y = np.sin(x)
+    found = pooled_model(task, x, y, rate=0.01, steps=50)
+    learner, orders = OnlineLearner(new_model(task).data), np.random.default_rng([0x9001, 0])
+    for count in (20, 20, 10):
+        for row in orders.permutation(20)[:count]:
+            learner.learn_one(x[row], y[row], rate=0.01)
+    np.testing.assert_array_equal(found.parameters(), learner.parameters)
+
+
+def test_pooled_weights_that_run_away_leave_the_fresh_model():
+    task = get_task("sine")
+    x = np.full((4, 1), 1e6, np.float32)
+    found = pooled_model(task, x, x, rate=1e6, steps=40)
+    assert found.sha256 == new_model(task).sha256
+
+
+def test_more_pooled_steps_fit_the_pool_better():
+    task = get_task("sine")
+    short, longer = (pooled(task, HOW, clients=10, steps=steps) for steps in (20, 4000))
+    assert longer.before.mean < short.before.mean
+    assert short.samples == 5000
+
+
+def test_the_rows_of_a_standing_are_those_of_its_pairs(sine):
+    found = standing(get_task("sine"), sine.read_bytes(), HOW, clients=12, pool_steps=0)
+    assert found.before == estimate(found.pairs[:, :, 0]) and found.pool is None
+    worst = np.sort(found.pairs[:, :, 1].mean(axis=1))[-1]
+    assert found.worst(1) == pytest.approx(worst)
+    assert Artifact(sine.read_bytes()).spec.n_in == 1

@@ -190,14 +190,15 @@ def check_fits(need: Requirement, *, arena: int, slot: int, train: bool, what: s
     """
     ram = need.board_train if train else need.board_infer
     purpose = "training" if train else "inference"
-    for kind, needed, available in (
-        ("flash", need.flash, slot),
-        (f"RAM for {purpose}", ram, arena),
+    fewer = ", fewer trained layers" if train else ""
+    for kind, needed, available, hint in (
+        ("flash", need.flash, slot, "a smaller model (int8 for one), or a board with more flash"),
+        (f"RAM for {purpose}", ram, arena, f"a smaller model{fewer}, or a board with more RAM"),
     ):
         if needed > available:
             raise DoesNotFit(
                 f"{what}: {needed} bytes of {kind} needed, {available} there.",
                 needed=needed,
                 available=available,
-                hint="a smaller model, fewer trained layers, or a larger board",
+                hint=hint,
             )

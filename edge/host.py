@@ -197,7 +197,8 @@ class HostWorker:
             momentum=plan.steps.smooths,
             reconstruct=plan.reconstruct,
         )
-        self._fits("training this model", need.ram_train, self.arena)
+        fewer = "a smaller model, or fewer trained layers"
+        self._fits("training this model", need.ram_train, self.arena, fewer)
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
             return _set(self._learner, plan)
@@ -213,10 +214,10 @@ class HostWorker:
         return learner
 
     def _load(self, artefact: bytes) -> None:
-        self._fits("this artefact", len(artefact), self.slot)
+        self._fits("this artefact", len(artefact), self.slot, "a smaller model")
         artifact = Artifact(artefact)
         need = requirement(artifact)
-        self._fits("running this model", need.ram_infer, self.arena)
+        self._fits("running this model", need.ram_infer, self.arena, "a smaller model")
         trains = need.parameters > 0 and need.ram_train <= self.arena
         learner = OnlineLearner(artefact, infer_only=not trains)
         self._cross_entropy = artifact.spec.loss == "cross_entropy"
@@ -226,13 +227,13 @@ class HostWorker:
         if not self._kept:
             self._kept = [artefact]
 
-    def _fits(self, what: str, needed: int, available: int) -> None:
+    def _fits(self, what: str, needed: int, available: int, hint: str) -> None:
         if needed > available:
             raise DoesNotFit(
                 f"{what} needs {needed} bytes, {available} are there.",
                 needed=needed,
                 available=available,
-                hint="a smaller model, or fewer trained layers",
+                hint=hint,
             )
 
     def _ready(self) -> OnlineLearner:

@@ -84,7 +84,10 @@ def cost_of(
     profile = get_board(board)
     core = find_core(profile.core)[1]
     if not core.unicorn:
-        raise UsageError(f"{core.profile} runs in QEMU only, which does not count", hint="m4f")
+        raise UsageError(
+            f"{profile.name} ({core.profile}) runs in QEMU only, which counts nothing.",
+            hint="a board of another core, such as --board nano33ble (see: tinyfleet sim boards)",
+        )
     path = image or image_path(profile.core)
     functions = read_functions(path)
     trace = BlockTrace(functions.named(function).address if function else None)

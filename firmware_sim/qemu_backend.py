@@ -36,7 +36,8 @@ class QemuMachine:
         if shutil.which("qemu-system-arm") is None:
             raise MissingExtra(
                 "qemu-system-arm is not installed",
-                hint="apt-get install --no-install-recommends qemu-system-arm, or backend unicorn",
+                hint="apt-get install --no-install-recommends qemu-system-arm, "
+                "or --backend unicorn",
             )
         self._setup = setup
         self.fault: Fault | None = None

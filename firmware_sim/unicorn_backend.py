@@ -186,7 +186,7 @@ def _engine(core: str) -> Any:
         ) from None
     model = CORES[core].unicorn
     if not model:
-        raise UsageError(f"Unicorn has no {CORES[core].profile}", hint="backend qemu")
+        raise UsageError(f"Unicorn has no {CORES[core].profile}", hint="--backend qemu")
     uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
     uc.ctl_set_cpu_model(
         getattr(unicorn.arm_const, model)

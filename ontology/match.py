@@ -23,6 +23,7 @@ class Condition:
         available: what the device has; None where unknown.
         holds: whether it does; what is unknown does not.
         for_training: whether only training needs it.
+        reason: why it fails, where that is no comparison of two values.
     """
 
     name: str
@@ -30,8 +31,11 @@ class Condition:
     available: int | str | None
     holds: bool
     for_training: bool = False
+    reason: str = ""
 
     def __str__(self) -> str:
+        if self.reason:
+            return self.reason
         words = ["unknown" if v is None else str(v) for v in (self.needed, self.available)]
         return f"{self.name}: needs {words[0]}, has {words[1]}"
 
@@ -61,7 +65,7 @@ class Match:
 
     @property
     def reasons(self) -> list[str]:
-        """Each failed condition with both values; empty where it runs and trains."""
+        """Why not, one a failed condition, mostly with both values; empty where it trains."""
         return [str(condition) for condition in self.conditions if not condition.holds]
 
     def __str__(self) -> str:
@@ -125,13 +129,16 @@ def _conditions(needs: Facts, has: Facts) -> Iterator[Condition]:
     asked = ", ".join(sorted(operators)) or None
     yield Condition("operators", asked, f"those of {LEARNER}", LEARNER in runtimes)
     slot, arena = _integer(has, TF + "slotBytes"), _integer(has, TF + "arenaBytes")
+    types = [v.text for v in needs.get(TF + "dataType", []) if isinstance(v, Literal)]
+    whole = LEARNER in runtimes and "int8" in types
     for name, needed, room, training in (
         ("size of the file, bytes", _integer(needs, DCAT + "byteSize"), slot, False),
         ("RAM to predict, bytes", _integer(needs, TF + "inferenceBytes"), arena, False),
         ("RAM to train, bytes", _integer(needs, TF + "trainingBytes"), arena, True),
     ):
         enough = needed is not None and room is not None and needed <= room
-        yield Condition(name, needed, room, enough, training)
+        frozen = "nothing to train: all layers are int8" if training and whole else ""
+        yield Condition(name, needed, room, enough, training, "" if enough else frozen)
 
 
 def _integer(facts: Facts, predicate: str) -> int | None:

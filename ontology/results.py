@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ontology.namespaces import XSD, shorten
@@ -35,6 +35,11 @@ class Result:
         for row in self.rows:
             cells = zip(self.columns, row, strict=True)
             yield {n: python(t) if isinstance(t, Literal) else t for n, t in cells}
+
+    def where(self, column: str, values: Collection[str]) -> "Result":
+        """The rows that have one of these values (IRIs in full) in a column."""
+        index = self.columns.index(column)
+        return replace(self, rows=tuple(row for row in self.rows if row[index] in values))
 
     def to_table(self) -> str:
         """Aligned text for a terminal, with IRIs shortened and numbers to the right."""

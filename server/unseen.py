@@ -5,7 +5,7 @@ from server.evaluate import Adaptation, Evaluation, evaluate
 from server.presets import ADAPTATION
 from server.tasks import Task
 
-__all__ = ["evaluate_unseen", "measure_unseen"]
+__all__ = ["evaluate_unseen", "measure_unseen", "spelt_out"]
 
 CLIENTS = 10
 
@@ -25,3 +25,14 @@ def measure_unseen(task: Task, model: Artifact) -> dict[str, float]:
         f"{found.metric}_scratch": found.scratch.mean,
         f"{found.metric}_scratch_longer": found.scratch_more.mean,
     }
+
+
+def spelt_out(name: str, metric: str) -> str:
+    """A figure's name for people: mse_before is "mse not adapted"; other names stay."""
+    words = {
+        f"{metric}_before": f"{metric} not adapted",
+        f"{metric}_after": f"{metric} adapted",
+        f"{metric}_scratch": f"{metric} from scratch",
+        f"{metric}_scratch_longer": f"{metric} from scratch, 10x longer",
+    }
+    return words.get(name, name)

@@ -1,5 +1,6 @@
 /* The info page: what an image must know of the board it runs on. Read-only, at a fixed address.
- * The build defines where things lie on other machines (firmware_sim/cores.py). */
+ * The build defines where things lie on other machines (firmware_sim/cores.py); each address has
+ * a default of its own. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -7,10 +8,20 @@
 
 #ifndef BOARD_IMAGE_BASE
 #define BOARD_IMAGE_BASE 0x00000000u /* flash: the image, then both slots */
+#endif
+#ifndef BOARD_INFO_ADDRESS
 #define BOARD_INFO_ADDRESS 0x003ff000u
+#endif
+#ifndef BOARD_RAM_BASE
 #define BOARD_RAM_BASE 0x20000000u
+#endif
+#ifndef BOARD_UART_BASE
 #define BOARD_UART_BASE 0x40004000u
+#endif
+#ifndef BOARD_NVIC_WORD
 #define BOARD_NVIC_WORD 0u       /* 32 interrupts each */
+#endif
+#ifndef BOARD_RX_INTERRUPTS
 #define BOARD_RX_INTERRUPTS 0x5u /* receivers of both UARTs in that word */
 #endif
 

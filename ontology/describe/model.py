@@ -41,8 +41,8 @@ class ModelFacts:
         layers: layers in order.
         parameters: numbers that its operators multiply and add.
         macs: multiply-accumulates of one forward pass.
-        inference_bytes: RAM to predict.
-        training_bytes: RAM to train every layer.
+        inference_bytes: RAM of a board to predict: layers, one sample and activations.
+        training_bytes: the same to train every layer.
         runtimes: names of the runtimes known to execute it.
     """
 
@@ -90,8 +90,8 @@ def _learner_facts(artifact: "Artifact") -> dict[str, Any]:
         return {}
     return {
         "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation, _kind_of(x)) for x in layers),
-        "inference_bytes": needs.ram_infer,
-        "training_bytes": needs.ram_train or None,
+        "inference_bytes": needs.board_infer,
+        "training_bytes": needs.board_train or None,
         "runtimes": (LEARNER,),
     }
 

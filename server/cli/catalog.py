@@ -62,7 +62,7 @@ def queries(as_json: AsJson = False) -> None:
 @app.command()
 def match(
     model: Annotated[
-        str | None, typer.Option(help="SHA-256 of a model: where does it fit?")
+        str | None, typer.Option(help="Name or SHA-256 of a model: where does it fit?")
     ] = None,
     device: Annotated[str | None, typer.Option(help="A device: what fits it?")] = None,
     catalog: CatalogPath = DEFAULT_CATALOG,

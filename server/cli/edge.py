@@ -19,7 +19,10 @@ from server.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from edge.gateway import Gateway
+    from edge.mqtt import BrokerOptions
     from edge.ports import Sensor
+    from edge.session import DeviceSession
 
 app = typer.Typer(help="Agents: what runs on a device or beside it.", no_args_is_help=True)
 
@@ -49,7 +52,14 @@ def run(
 
     sensor = _sensor(samples)
     options = broker_options(broker, ca, cert, key, username, password)
-    run_agent(options, site=site, device=device, sensor=sensor, state=state)
+    run_agent(
+        options,
+        site=site,
+        device=device,
+        sensor=sensor,
+        state=state,
+        on_ready=lambda session: say_online(session, options),
+    )
 
 
 @app.command()
@@ -78,7 +88,20 @@ def gateway(
             raise UsageError(f"--port {entry!r} is not NAME=PORT.", hint="mcu-1=/dev/ttyACM0")
         ports[name] = path
     options = broker_options(broker, ca, cert, key, username, password)
-    run_gateway(options, site=site, ports=ports)
+
+    def ready(running: "Gateway") -> None:
+        for session in running.sessions.values():
+            say_online(session, options)
+
+    run_gateway(options, site=site, ports=ports, on_ready=ready)
+
+
+def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
+    """Say on stderr which device is online, where, and with which model."""
+    topics, running = session.topics, session.worker.running
+    model = f"model {running[:12]}" if running else "no model yet"
+    where = f"{topics.device} is online at {options.address}, site {topics.site}"
+    typer.echo(f"{where}, {model} (Ctrl-C stops)", err=True)
 
 
 def _sensor(source: str) -> "Sensor":

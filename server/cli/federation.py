@@ -253,7 +253,7 @@ def simulate(
     from server.experiment import Experiment
     from server.run import new_run_name
     from server.trackers import open_trackers
-    from server.unseen import measure_unseen
+    from server.unseen import measure_unseen, spelt_out
 
     given = {
         "samples": samples,
@@ -294,7 +294,8 @@ def simulate(
     if as_json:
         print_json(figures)
     else:
-        print_table(["what", "value"], [[name, value] for name, value in figures.items()])
+        rows = [[spelt_out(name, chosen.metric), value] for name, value in figures.items()]
+        print_table(["what", "value"], rows)
 
 
 @app.command()
@@ -365,6 +366,7 @@ def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
 def _play(running: Any, base: Any, cohort: Path | None, trackers: Any) -> int:
     from dataclasses import asdict
 
+    from server.cli.program import program
     from server.cli.progress import play_with_bar
     from server.cohort_query import devices_by_query, read_query
 
@@ -382,6 +384,6 @@ def _play(running: Any, base: Any, cohort: Path | None, trackers: Any) -> int:
     trackers.artefact(path)
     typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
     if result.status == "stopped":
-        typer.echo(f"go on with: tinyfleet server resume {running.folder.path}")
+        typer.echo(f"go on with: {program()} server resume {running.folder.path}")
         return int(ExitCode.INTERRUPTED)
     return int(ExitCode.OK)

@@ -252,7 +252,7 @@ def plan(
         [p.board, p.ram, p.ram_infer, p.predicts, p.ram_train, p.learns, p.slot, p.file]
         for p in plans
     ]
-    heads = ["board", "RAM", "to predict", "fits", "to learn", "fits", "slot", "file"]
+    heads = ["board", "RAM", "to predict", "predicts", "to learn", "learns", "slot", "file"]
     print_table(heads, rows)
     first = plans[0]
     typer.echo(

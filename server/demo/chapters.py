@@ -13,6 +13,7 @@ from edge.errors import TinyfleetError
 from edge.learner import OnlineLearner
 from firmware_sim.device import SimulatedDevice
 from ontology.match import fits
+from ontology.namespaces import shorten
 from server.presets import ADAPTATION, SHOTS
 from server.rollout import agreement, deploy
 from server.run import Run
@@ -182,14 +183,16 @@ def answers(run: Run, files: Sequence[ExportedFile], *, too_small: str | None) -
     yield Chapter("Who runs which version?", body=ask("who-runs-what").to_table())
     yield Chapter("Where does the int8 export fit?", body=_where(run, files))
     board = too_small or next(str(row["device"]) for row in ask("fleet"))
-    fitting = ask("models-for-device", device=board)
-    yield Chapter(f"What fits {board}?", body=_first_rows(fitting.to_table(), 6))
+    name = shorten(board)
+    exported = {f"urn:sha256:{f.sha256}" for f in files}
+    fitting = ask("models-for-device", device=board).where("model", exported)
+    yield Chapter(f"Which of the exported models fit {name}?", body=fitting.to_table())
     lineage = _first_rows(ask("lineage", model=newest).to_table(), 6)
     yield Chapter("Where does the newest model come from?", body=lineage)
     if too_small is not None:
         reasons = [m for m in fits(run.catalog, model=newest, device=too_small) if m.reasons]
         yield Chapter(
-            f"Why does {too_small} not train it?",
+            f"Why does {name} not train {run.model_name}-float32?",
             body="\n".join("; ".join(match.reasons) for match in reasons),
         )
 

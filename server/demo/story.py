@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from edge.errors import ExitCode
+from server.cli.program import program
 from server.cli.progress import play_with_bar
 from server.cohort_query import devices_by_query
 from server.demo.chapters import (
@@ -71,14 +72,14 @@ def _tell(folder: RunFolder, config: RunConfig, *, new: bool) -> int:
             cohort = devices_by_query(run.catalog, "cohort", site=config.site, model=base.sha256)
             result = play_with_bar(run, base=base if new else None, cohort=cohort)
             if result.status == "stopped":
-                typer.echo(f"stopped. Go on with: tinyfleet server resume {folder.path}")
+                typer.echo(f"stopped. Go on with: {program()} server resume {folder.path}")
                 return int(ExitCode.INTERRUPTED)
             chapters = _chapters(run, result.artifact)
             seconds = time.monotonic() - began
             report = write_report(run, chapters, seconds)
             _say_goodbye(run, fleet)
     typer.echo(f"\nDone in {seconds:.0f} s. Report: {report}")
-    typer.echo(f"Ask more: tinyfleet catalog query fleet --catalog {folder.catalog}")
+    typer.echo(f"Ask more: {program()} catalog query fleet --catalog {folder.catalog}")
     return int(ExitCode.OK if all(chapter.ok for chapter in chapters) else ExitCode.FAILED)
 
 

@@ -98,5 +98,7 @@ def test_what_does_not_fit_is_refused_with_both_figures() -> None:
     with pytest.raises(DoesNotFit) as caught:
         check_fits(need, arena=need.board_train - 1, slot=need.flash, train=True, what="board")
     assert (caught.value.needed, caught.value.available) == (need.board_train, need.board_train - 1)
-    with pytest.raises(DoesNotFit, match="flash"):
-        check_fits(need, arena=1 << 20, slot=need.flash - 1, train=False, what="board")
+    assert "fewer trained layers" in caught.value.hint
+    with pytest.raises(DoesNotFit, match="flash") as caught:
+        check_fits(need, arena=1 << 20, slot=need.flash - 1, train=True, what="board")
+    assert "layers" not in caught.value.hint

@@ -46,7 +46,7 @@ def build(target: str, out: Path, *, replay: bool, compiler: str = "clang") -> P
     return out
 
 
-def fuzz(target: str, seconds: int, work: Path) -> tuple[str, int, str]:
+def fuzz(target: str, seconds: int, work: Path, *, verbose: bool = False) -> tuple[str, int, str]:
     """Fuzz one target; gives its name, exit code and the last lines that it wrote."""
     program = build(target, work / target, replay=False)
     grown = work / f"{target}-corpus"
@@ -55,7 +55,7 @@ def fuzz(target: str, seconds: int, work: Path) -> tuple[str, int, str]:
     command = [
         *(str(program), str(grown), *(str(path) for path in kept if path.is_dir())),
         *(f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-max_len=16384"),
-        *(f"-artifact_prefix={work}/{target}-", "-print_final_stats=1"),
+        *(f"-artifact_prefix={work}/{target}-", *(["-print_final_stats=1"] if verbose else [])),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return target, done.returncode, "\n".join(done.stderr.splitlines()[-30:])
@@ -66,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--target", choices=list(SOURCES), action="append")
+    parser.add_argument("--verbose", action="store_true", help="with libFuzzer's own figures")
     options = parser.parse_args()
     if shutil.which("clang") is None:
         print("clang is not installed: nothing was fuzzed.", file=sys.stderr)
@@ -75,7 +76,11 @@ def main() -> int:
     targets = options.target or list(SOURCES)
     begun = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda name: fuzz(name, options.seconds, work), targets))
+        runs = list(
+            pool.map(
+                lambda name: fuzz(name, options.seconds, work, verbose=options.verbose), targets
+            )
+        )
     for target, code, log in runs:
         stats = [line for line in log.splitlines() if line.startswith("stat::")]
         verdict = "nothing found" if code == 0 else "FOUND SOMETHING"

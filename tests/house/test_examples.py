@@ -27,8 +27,11 @@ def test_a_python_example_runs(path: Path, tmp_path: Path) -> None:
             float, re.findall(r"loss ([\d.]+) at first, ([\d.]+) now", result.stdout)[0]
         )
         assert last < first / 10
-    if path.name == "board_in_python.py":
+    if path.name in ("board_in_python.py", "convnet_on_board.py"):
         assert "same bits: True" in result.stdout
+    if path.name == "convnet_on_board.py":
+        assert "it can learn here: True" in result.stdout
+        assert (tmp_path / "stripes.tflite").read_bytes()[4:8] == b"TFL3"
 
 
 def test_the_cohort_example_chooses_by_core_and_memory() -> None:

@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from edge.artifact import Artifact
+from edge.budget import requirement
 from edge.errors import ExitCode, MissingExtra, TinyfleetError, UsageError
+from edge.spec import ModelSpec
 from ontology.catalog import Catalog
 from ontology.describe import DeploymentFacts
+from ontology.describe.model import ModelFacts
 from ontology.match import fits
 from ontology.store import CatalogBusy
+from server.export.tflite import write
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = "urn:tinyfleet:lab:nano-1"
@@ -98,6 +103,20 @@ def test_why_not_names_both_values(catalog: Catalog) -> None:
         "operators: needs CONV_2D, has those of tinylearn",
         "RAM to predict, bytes: needs unknown, has 200000",
     ]
+
+
+def test_an_int8_model_has_nothing_to_train(catalog: Catalog) -> None:
+    (match,) = fits(catalog, model="characters-int8", device="nano-1")
+    assert match.runs and not match.trains
+    assert match.reasons == ["nothing to train: all layers are int8"]
+
+
+def test_a_model_takes_of_a_board_what_the_board_counts() -> None:
+    spec = ModelSpec.mlp([1, 40, 40, 1])
+    artifact = Artifact(write(spec, spec.initial(0), name="sine"))
+    facts, need = ModelFacts.of(artifact), requirement(artifact)
+    assert facts.training_bytes == need.table + need.sample + need.ram_train
+    assert facts.inference_bytes == need.table + need.sample + need.ram_infer
 
 
 @pytest.mark.parametrize("device", ["nano-1", "nano-2", "bit"])

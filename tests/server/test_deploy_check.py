@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.artifact import Artifact
+from edge.budget import requirement
 from edge.errors import ExitCode
 from edge.spec import ModelSpec
 from server.cli.app import main
@@ -26,6 +28,7 @@ def test_a_model_that_fits_answers_as_the_host_does(tmp_path: Path, capsys: Capt
     assert report["agrees"] is True
     assert report["largest difference"] <= 1e-5
     assert report["can learn here"] is True
+    assert report["arena bytes to learn"] == requirement(Artifact(path.read_bytes())).board_train
     assert report["instructions per prediction, link included"] > 12 * 16 + 16 * 4
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from server.tasks.sounds import Sounds
 
-__all__ = ["Ranges", "augmented"]
+__all__ = ["Ranges", "Voice", "augmented", "voice"]
 
 Float32 = NDArray[np.float32]
 UNIT = 512.0  # the front end's: two octaves of energy
@@ -31,6 +31,8 @@ class Ranges:
         noise: of each value.
         floor: most that silence is raised.
         mask: share of clips that lose some frames, or some bands.
+        wavering: how much one voice's tract and tilt differ between its clips, as a share of the
+            above.
     """
 
     tract: float = 0.17
@@ -42,28 +44,63 @@ class Ranges:
     noise: float = 0.11
     floor: float = 2.9
     mask: float = 0.5
+    wavering: float = 0.0
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker and his microphone, as changes to another.
+
+    Args:
+        tract: length of the vocal tract.
+        offset: bands that all is moved by.
+        tilt: of the spectrum, at its ends.
+        floor: of silence above the clip's own.
+    """
+
+    tract: float
+    offset: float
+    tilt: float
+    floor: float
+
+
+def voice(how: Ranges, rng: np.random.Generator) -> Voice:
+    """Somebody else."""
+    return Voice(
+        tract=float(np.exp(rng.uniform(-1, 1) * np.log1p(how.tract))),
+        offset=float(rng.uniform(-1, 1)),
+        tilt=float(rng.normal(0, how.tilt)),
+        floor=float(rng.uniform(0, how.floor)),
+    )
 
 
 def augmented(
-    bands: NDArray[np.int16], sounds: Sounds, how: Ranges, rng: np.random.Generator
+    bands: NDArray[np.int16],
+    sounds: Sounds,
+    who: Voice,
+    how: Ranges,
+    rng: np.random.Generator,
 ) -> Float32:
     """One changed clip.
 
     Args:
         bands: int16 [frames, bands] of `LogMel.bands`.
         sounds: how clips become the input of the model.
+        who: whose voice it becomes.
         how: how far it is changed.
         rng: where all randomness comes from.
 
     Returns:
         float32 [length, bands], scaled as the front end does it.
     """
-    x = _along(bands / UNIT, _tract(bands.shape[1], how, rng), axis=1)
+    wavering = how.wavering * rng.normal(size=2)
+    factor = who.tract * (1 + how.tract * wavering[0])
+    x = _along(bands / UNIT, np.arange(bands.shape[1]) * factor + who.offset, axis=1)
     x = _centred(x, sounds.length, how, rng) if sounds.centred else _cut(x, how, rng)
     x = _along(x, _tempo(len(x), sounds.length, how, rng), axis=0)
-    x += rng.normal(0, how.tilt) * np.linspace(-1, 1, sounds.bands)
+    x += (who.tilt + how.tilt * wavering[1]) * np.linspace(-1, 1, sounds.bands)
     x += rng.normal(0, how.noise, x.shape)
-    floor = x.min() + rng.uniform(0, how.floor)
+    floor = x.min() + who.floor
     x = np.logaddexp2(2 * x, 2 * floor) / 2
     for axis in (0, 1):
         if rng.random() < how.mask:
@@ -71,7 +108,7 @@ def augmented(
             first = int(rng.integers(x.shape[axis] - size))
             chosen = slice(first, first + int(rng.integers(1, size + 1)))
             x[(chosen, slice(None)) if axis == 0 else (slice(None), chosen)] = x.mean()
-    return (x - x.mean()).astype(np.float32)
+    return np.asarray(x - x.mean(), np.float32)
 
 
 def _along(x: NDArray[np.float64], at: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -83,14 +120,9 @@ def _along(x: NDArray[np.float64], at: NDArray[np.float64], axis: int) -> NDArra
     return np.asarray(x.take(before, axis) * (1 - share) + x.take(after, axis) * share)
 
 
-def _tract(bands: int, how: Ranges, rng: np.random.Generator) -> NDArray[np.float64]:
-    factor = np.exp(rng.uniform(-1, 1) * np.log1p(how.tract))
-    return np.arange(bands) * factor + rng.uniform(-1, 1)
-
-
 def _tempo(frames: int, length: int, how: Ranges, rng: np.random.Generator) -> NDArray[np.float64]:
     steps = np.cumsum(np.exp(rng.normal(0, how.tempo, length)))
-    return (steps - steps[0]) / max(steps[-1] - steps[0], 1e-9) * (frames - 1)
+    return np.asarray((steps - steps[0]) / max(steps[-1] - steps[0], 1e-9) * (frames - 1))
 
 
 def _centred(
@@ -103,7 +135,7 @@ def _centred(
     first = centre - wanted // 2 + int(rng.integers(-how.shift, how.shift + 1))
     at = np.arange(first, first + wanted)
     inside = (at >= 0) & (at < len(x))
-    return np.where(inside[:, None], x[np.clip(at, 0, len(x) - 1)], x.min())
+    return np.asarray(np.where(inside[:, None], x[np.clip(at, 0, len(x) - 1)], x.min()))
 
 
 def _cut(x: NDArray[np.float64], how: Ranges, rng: np.random.Generator) -> NDArray[np.float64]:

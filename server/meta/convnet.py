@@ -18,20 +18,22 @@ __all__ = ["ConvNet"]
 
 @dataclass(frozen=True)
 class ConvNet:
-    """3x3 convolutions with ReLU, then a dense softmax over the classes.
+    """3x3 convolutions with ReLU, a dense embedding, then a dense softmax over the classes.
 
     Args:
         shape: height and width of the input, one channel; both divisible by all strides.
         classes: how many.
         filters: of each convolution.
         strides: of each, down and to the right.
+        embedding: features of the dense layer with ReLU before the last; 0: none.
         dropout: share of the features left out of a training step.
     """
 
     shape: tuple[int, int]
     classes: int
     filters: Sequence[int]
-    strides: Sequence[int]
+    strides: Sequence[tuple[int, int]]
+    embedding: int = 0
     dropout: float = 0.4
 
     def module(self) -> nn.Sequential:
@@ -41,29 +43,38 @@ class ConvNet:
         for before, filters, stride in zip(befores, self.filters, self.strides, strict=True):
             convolution = nn.Conv2d(before, filters, 3, stride=stride, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU()]
-        head = nn.Linear(self.spec().layers[-1].n_in, self.classes)
-        return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(self.dropout), head)
+        sizes = [shape[1] for shape, _ in self.spec().shapes()[len(self.filters) :]]
+        layers += [nn.Flatten(), nn.Dropout(self.dropout)]
+        if self.embedding:
+            layers += [nn.Linear(sizes[0], self.embedding), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], self.classes))
 
     def spec(self) -> ModelSpec:
         """The same for devices."""
         pairs = zip(self.filters, self.strides, strict=True)
         steps = [conv(filters, stride=stride, padding=PADS) for filters, stride in pairs]
-        return ModelSpec.convnet((*self.shape, 1), [*steps, dense(self.classes, "softmax")])
+        middle = [dense(self.embedding, "relu")] if self.embedding else []
+        head = dense(self.classes, "softmax")
+        return ModelSpec.convnet((*self.shape, 1), [*steps, *middle, head])
 
     def parameters(self, module: nn.Sequential) -> NDArray[np.float32]:
         """Parameters of `spec()`: batch normalisation folded in, channels last."""
-        *shapes, (head, _) = self.spec().shapes()
+        shapes = [shape for shape, _ in self.spec().shapes()]
         parts: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        for index, (shape, _) in enumerate(shapes):
+        for index, shape in enumerate(shapes[: len(self.filters)]):
             w, b = folded(module[3 * index], module[3 * index + 1])
             parts.append((w.transpose(0, 2, 3, 1).reshape(shape), b))
-        last: Any = module[-1]
-        planes = last.weight.detach().numpy().reshape(self.classes, self.filters[-1], -1)
-        parts.append((planes.transpose(0, 2, 1).reshape(head), last.bias.detach().numpy()))
+        linear: list[Any] = [layer for layer in module if isinstance(layer, nn.Linear)]
+        for layer in linear:
+            w, b = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+            if layer is linear[0]:
+                planes = w.reshape(len(w), self.filters[-1], -1)
+                w = planes.transpose(0, 2, 1).reshape(w.shape)
+            parts.append((w, b))
         return self.spec().join(parts)
 
     def hybrid(self, module: nn.Sequential, samples: NDArray[np.float32], name: str) -> bytes:
-        """An int8 backbone and a float32 head that devices train, as one `.tflite`.
+        """Int8 convolutions and float32 dense layers that devices train, as one `.tflite`.
 
         Args:
             module: a trained one.
@@ -71,4 +82,4 @@ class ConvNet:
             name: description that the file carries.
         """
         parameters = self.parameters(module)
-        return tflite.write_hybrid(self.spec(), parameters, samples, float_layers=1, name=name)
+        return tflite.write_hybrid(self.spec(), parameters, samples, float_layers=1 + bool(self.embedding), name=name)

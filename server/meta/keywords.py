@@ -10,7 +10,8 @@ from server.tasks.sounds import SpokenTask
 
 __all__ = ["keywords_model"]
 
-FILTERS, STRIDES = (16, 16, 32, 32, 32), (2, 1, 2, 2, 2)
+FILTERS = (16, 16, 32, 32, 32)
+STRIDES = ((2, 2), (1, 1), (2, 2), (2, 2), (2, 2))
 
 
 def keywords_model(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from server.meta.augment import Ranges, augmented
+from server.meta.augment import Ranges, augmented, voice
 from server.meta.convnet import ConvNet
 from server.tasks.clips import Clips
 from server.tasks.sounds import Sounds
@@ -54,7 +54,7 @@ def pool(clips: Clips, sounds: Sounds, how: Recipe) -> Float32:
     rng = np.random.default_rng(how.seed)
     bands = [sounds.bands_of(audio) for audio in clips.audio]
     return np.stack([
-        np.stack([augmented(clip, sounds, how.ranges, rng) for clip in bands])
+        np.stack([augmented(clip, sounds, voice(how.ranges, rng), how.ranges, rng) for clip in bands])
         for _ in range(how.variants)
     ])  # fmt: skip
 

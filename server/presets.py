@@ -13,6 +13,7 @@ ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
     "characters.tflite": {"shots": 1, "epochs": 10, "rate": 0.001, "train_layers": 1},
     "digits": {"shots": 5, "epochs": 10, "rate": 0.02},
+    "digits.tflite": {"shots": 5, "epochs": 20, "rate": 0.01, "train_layers": 2},
     "keywords": {"shots": 1, "epochs": 1, "rate": 0.01},
     "keywords.tflite": {"shots": 1, "epochs": 1, "rate": 0.001, "train_layers": 1},
 }

@@ -8,7 +8,7 @@ import typer
 
 from server.cli.options import AsJson, print_json, print_table
 
-STEPS = {"characters": 15_000, "keywords": 600}
+STEPS = {"characters": 15_000, "digits": 2_500, "keywords": 600}
 
 
 def pretrain(
@@ -26,8 +26,9 @@ def pretrain(
 ) -> None:
     """Train the model of a task on this machine, with torch.
 
-    The file has an int8 backbone and a float32 head. That of characters has spare classes alone:
-    devices add classes as they see them, and train the head. Spoken words are known from the start.
+    The file has an int8 backbone and float32 dense layers. That of characters has spare classes
+    alone: devices add classes as they see them, and train the head. Spoken words are known from the
+    start, and that of digits learns a speaker's own from few takes.
 
     Example: tinyfleet server pretrain --task keywords --out keywords.tflite
     """
@@ -69,8 +70,15 @@ def _made(
 
         how = Episodes(steps=steps, seed=seed)
         return characters_model(how, classes=classes, filters=filters, on_step=on_step)
+    from server.tasks.sounds import DigitsTask, KeywordsTask
+
+    if task == "digits":
+        from server.meta.digits import digits_model
+        from server.meta.speakers import SpeakerRecipe
+
+        recipe = SpeakerRecipe(steps=steps, seed=seed)
+        return digits_model(DigitsTask(everyone=True), recipe, on_step)
     from server.meta.keywords import keywords_model
     from server.meta.words import Recipe
-    from server.tasks.sounds import KeywordsTask
 
     return keywords_model(KeywordsTask(everyone=True), Recipe(steps=steps, seed=seed), on_step)

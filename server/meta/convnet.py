@@ -82,4 +82,6 @@ class ConvNet:
             name: description that the file carries.
         """
         parameters = self.parameters(module)
-        return tflite.write_hybrid(self.spec(), parameters, samples, float_layers=1 + bool(self.embedding), name=name)
+        return tflite.write_hybrid(
+            self.spec(), parameters, samples, float_layers=1 + bool(self.embedding), name=name
+        )

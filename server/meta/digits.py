@@ -10,9 +10,9 @@ from server.tasks.sounds import SpokenTask
 
 __all__ = ["digits_model"]
 
-FILTERS = (24, 32, 48, 64)
-STRIDES = ((2, 1), (2, 2), (2, 2), (2, 2))
-EMBEDDING = 64
+FILTERS = (24, 24, 48, 48)
+STRIDES = ((2, 1), (1, 1), (2, 2), (2, 2))
+EMBEDDING = 32
 
 
 def digits_model(

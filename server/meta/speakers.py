@@ -69,7 +69,9 @@ def made_speakers(clips: Clips, words: int, sounds: Sounds, how: SpeakerRecipe) 
     bands = [sounds.bands_of(audio) for audio in clips.audio]
     found = []
     for speaker in np.unique(clips.speaker):
-        mine = [np.flatnonzero((clips.speaker == speaker) & (clips.word == w)) for w in range(words)]
+        mine = [
+            np.flatnonzero((clips.speaker == speaker) & (clips.word == w)) for w in range(words)
+        ]
         for _ in range(how.voices):
             who = voice(how.ranges, rng)
             found.append([

@@ -52,9 +52,9 @@ class Recipe:
 def pool(clips: Clips, sounds: Sounds, how: Recipe) -> Float32:
     """Changed copies of all clips: float32 [variants, clips, length, bands]."""
     rng = np.random.default_rng(how.seed)
-    bands = [sounds.bands_of(audio) for audio in clips.audio]
+    bands, far = [sounds.bands_of(audio) for audio in clips.audio], how.ranges
     return np.stack([
-        np.stack([augmented(clip, sounds, voice(how.ranges, rng), how.ranges, rng) for clip in bands])
+        np.stack([augmented(clip, sounds, voice(far, rng), far, rng) for clip in bands])
         for _ in range(how.variants)
     ])  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["ADAPTATION", "SHOTS", "adaptation", "strategy_options"]
 
-SHOTS = {"sine": 10, "characters": 5, "digits": 5, "keywords": 1}
+SHOTS = {"sine": 10, "characters": 5, "digits": 5, "keywords": 1, "presence": 200}
 """Support samples of an episode (of each class, where there are classes)."""
 
 ADAPTATION: Mapping[str, Mapping[str, Any]] = {
@@ -16,6 +16,7 @@ ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "digits.tflite": {"shots": 5, "epochs": 20, "rate": 0.01, "train_layers": 2},
     "keywords": {"shots": 1, "epochs": 1, "rate": 0.01},
     "keywords.tflite": {"shots": 1, "epochs": 1, "rate": 0.001, "train_layers": 1},
+    "presence": {"shots": 200, "epochs": 30, "rate": 0.01},
 }
 """How an unseen device adapts; characters in one pass, online. With an ending: a model on a frozen
 backbone, such as those that come with the package, whose head alone is trained."""
@@ -32,6 +33,15 @@ _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("keywords", "fedavg"): {"samples": 3, "rate": 0.02},
     ("keywords", "reptile"): {"samples": 3, "epochs": 2, "rate": 0.01},
     ("keywords", "tinyreptile"): {"samples": 3, "rate": 0.005},
+    ("presence", "fedavg"): {"samples": 64, "rate": 0.02},
+    ("presence", "reptile"): {
+        "samples": 64,
+        "epochs": 3,
+        "rate": 0.02,
+        "cohort_size": 6,
+        "first_outer_rate": 0.5,
+    },
+    ("presence", "tinyreptile"): {"samples": 128, "rate": 0.02, "first_outer_rate": 0.5},
 }
 
 

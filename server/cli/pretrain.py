@@ -8,7 +8,7 @@ import typer
 
 from server.cli.options import AsJson, print_json, print_table
 
-STEPS = {"characters": 15_000, "digits": 2_500, "keywords": 600}
+STEPS = {"sine": 25_000, "characters": 15_000, "digits": 2_500, "keywords": 600}
 
 
 def pretrain(
@@ -26,9 +26,9 @@ def pretrain(
 ) -> None:
     """Train the model of a task on this machine, with torch.
 
-    The file has an int8 backbone and float32 dense layers. That of characters has spare classes
-    alone: devices add classes as they see them, and train the head. Spoken words are known from the
-    start, and that of digits learns a speaker's own from few takes.
+    That of sine is float32, and all of it adapts. The others have an int8 backbone and float32
+    dense layers. Characters have spare classes alone: devices add classes as they see them, and
+    train the head. Spoken words are known from the start; digits learn a speaker from few takes.
 
     Example: tinyfleet server pretrain --task keywords --out keywords.tflite
     """
@@ -70,6 +70,10 @@ def _made(
 
         how = Episodes(steps=steps, seed=seed)
         return characters_model(how, classes=classes, filters=filters, on_step=on_step)
+    if task == "sine":
+        from server.meta.waves import WaveRecipe, sine_model
+
+        return sine_model(WaveRecipe(steps=steps, seed=seed), on_step)
     from server.tasks.sounds import DigitsTask, KeywordsTask
 
     if task == "digits":

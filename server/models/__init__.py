@@ -7,7 +7,7 @@ from edge.errors import UsageError
 __all__ = ["MODELS", "model"]
 
 FOLDER = Path(__file__).parent
-MODELS = ("characters", "digits", "keywords")
+MODELS = ("characters", "digits", "keywords", "sine")
 """Their names."""
 
 

@@ -64,9 +64,11 @@ class RoomClient:
         return Episode(x[s], y[s], x[q], y[q])
 
     def _days(self, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Bool [n]: half of the days."""
-        days = rng.permutation(np.unique(self.room.day))
-        return np.isin(self.room.day, days[: len(days) // 2])
+        """Bool [n]: half of the days when somebody came, and half of the others."""
+        busy = np.unique(self.room.day[self.room.y == 1])
+        quiet = np.setdiff1d(self.room.day, busy)
+        halves = [rng.permutation(days)[: len(days) // 2] for days in (busy, quiet)]
+        return np.isin(self.room.day, np.concatenate(halves))
 
 
 class PresenceTask:

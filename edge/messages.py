@@ -130,11 +130,12 @@ class Plan(Record):
             samples.
         local: the part that stays on the device.
         meta: adapt, then send another pass.
+        max_staleness: rounds that may open while a device trains, and its answer still counts.
     """
 
     added: ClassVar[frozenset[str]] = frozenset(
         {"momentum", "decay", "clip", "arithmetic", "schedule", "reconstruct"}
-        | {"bits", "proximal", "local", "meta"}
+        | {"bits", "proximal", "local", "meta", "max_staleness"}
     )
 
     strategy: str
@@ -154,6 +155,7 @@ class Plan(Record):
     proximal: float = 0.0
     local: LocalPart | None = None
     meta: MetaPass | None = None
+    max_staleness: int = 0
 
     @property
     def most_samples(self) -> int:

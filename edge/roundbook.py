@@ -78,12 +78,18 @@ class RoundBook:
             return self._open.get(offer.run) is offer
 
     def finish(self, offer: Offer, update: bytes) -> bool:
-        """Note the update of a round; False if the round is no longer wanted."""
+        """Note the update of a round; False if it no longer counts."""
         with self._lock:
-            if self._open.get(offer.run) is not offer:
+            if not self._counts(offer):
                 return False
             self._answers.put((offer.run, offer.round, offer.base), update)
             return True
+
+    def _counts(self, offer: Offer) -> bool:
+        current, late = self._open.get(offer.run), offer.plan.max_staleness
+        if current is None:
+            return late > 0  # one round is closed, the next is not yet offered
+        return current is offer or 0 <= current.round - offer.round <= late
 
     def give_up(self, offer: Offer) -> bool:
         """Forget an open round, so that a repeated offer is tried afresh."""

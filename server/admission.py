@@ -1,7 +1,8 @@
 """What an answer must satisfy before it counts in a round, and the reason where it does not."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Verdict:
         update: the update, where one could be read.
         delta: float32 [n], where accepted.
         size: bytes that came.
+        staleness: how many rounds an accepted update is behind.
     """
 
     device: str
@@ -38,6 +40,7 @@ class Verdict:
     update: Update | None = None
     delta: NDArray[np.float32] | None = None
     size: int = 0
+    staleness: int = 0
 
     @property
     def accepted(self) -> bool:
@@ -63,13 +66,15 @@ class Admission:
         offer: the round as offered.
         n_parameters: float32 values that a delta must have.
         norm_limit: largest Euclidean norm that a delta may have.
-        accepted: devices whose update is in already.
+        accepted: device and round of each update that is in already.
+        earlier: rounds that may still be answered, by their number.
     """
 
     offer: Offer
     n_parameters: int
     norm_limit: float
-    accepted: set[str]
+    accepted: set[tuple[str, int]]
+    earlier: Mapping[int, Offer] = field(default_factory=dict)
 
     def judge(self, mail: Mail) -> Verdict:
         """Check one mail; whatever its bytes are, the outcome is a verdict."""
@@ -81,22 +86,20 @@ class Admission:
         place = self._misplaced(mail.device, answer)
         if place is not None:
             return place
-        if mail.device in self.accepted:
+        offer = self.earlier.get(answer.round, self.offer)
+        now = offer is self.offer
+        if (mail.device, answer.round) in self.accepted:
             return self._no(mail, "duplicate: an update of this round is in already", answer)
-        if answer.base != self.offer.base:
-            return self._no(
-                mail,
-                f"wrong base: {answer.base[:12]} came, {self.offer.base[:12]} was offered",
-                answer,
-                answers=True,
-            )
+        if answer.base != offer.base:
+            said = f"wrong base: {answer.base[:12]} came, {offer.base[:12]} was offered"
+            return self._no(mail, said, answer, answers=now)
         if isinstance(answer, Decline):
-            return self._no(mail, _declined(answer), answers=True)
-        return self._weigh(mail, answer)
+            return self._no(mail, _declined(answer), answers=now)
+        return self._weigh(mail, answer, offer)
 
     def _misplaced(self, sender: str, answer: Update | Decline) -> Verdict | None:
         """Refuse what belongs to another device, run or round."""
-        mail, offer = Mail(sender, None), self.offer
+        mail, offer = Mail(sender, None), self.earlier.get(answer.round, self.offer)
         if answer.device != sender:
             return self._no(mail, f"wrong device: it names {answer.device}", answer)
         if answer.run != offer.run:
@@ -110,25 +113,33 @@ class Admission:
             return self._no(mail, "not in the cohort of this round", answer)
         return None
 
-    def _weigh(self, mail: Mail, update: Update) -> Verdict:
+    def _weigh(self, mail: Mail, update: Update, offer: Offer) -> Verdict:
         """Check the numbers of an update that is in its place."""
+        now = offer is self.offer
         try:
             delta = update.dense(self.n_parameters)
         except MessageError as error:
-            return self._no(mail, f"wrong shape: {error.message}", update, answers=True)
+            return self._no(mail, f"wrong shape: {error.message}", update, answers=now)
         losses = (update.loss_first, update.loss_mean, update.loss_last)
         if not bool(np.isfinite(delta).all()) or not all(map(math.isfinite, losses)):
-            return self._no(mail, "not finite: NaN or infinity in it", update, answers=True)
+            return self._no(mail, "not finite: NaN or infinity in it", update, answers=now)
         norm = float(np.linalg.norm(delta.astype(np.float64)))
         if norm > self.norm_limit:
             said = f"too far: a norm of {norm:.4g} came, {self.norm_limit:.4g} is allowed"
-            return self._no(mail, said, update, answers=True)
-        most = self.offer.plan.most_samples
+            return self._no(mail, said, update, answers=now)
+        most = offer.plan.most_samples
         if not 0 < update.samples <= most:
             said = f"wrong count: {update.samples} samples, {most} at most"
-            return self._no(mail, said, update, answers=True)
+            return self._no(mail, said, update, answers=now)
         return Verdict(
-            mail.device, self.offer.round, True, "", update, delta, len(mail.payload or b"")
+            mail.device,
+            self.offer.round,
+            now,
+            "",
+            update,
+            delta,
+            len(mail.payload or b""),
+            self.offer.round - offer.round,
         )
 
     def _no(

@@ -1,6 +1,6 @@
 """The training clients of a task without messages: all share the device's own learner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from server.tasks.sine import SineTask
 __all__ = ["Clients", "EpisodeStreams"]
 
 Float32 = NDArray[np.float32]
+_BEHIND = 0x57A1E  # keeps the staleness of clients apart from what they see
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,22 @@ class Clients:
         return self.episodes(plan, round, count)
 
     def contributions(
-        self, start: Float32, plan: Plan, round: int, count: int, limit: float
+        self, starts: Sequence[Float32], plan: Plan, round: int, count: int, limit: float
     ) -> Iterator[Contribution]:
         """Train `count` clients; one whose update admission would refuse gives nothing.
 
         Args:
-            start: float32 [n], all float32 parameters of the model.
+            starts: float32 [n] each, all float32 parameters of the model, newest first. Where
+                there are several, each client is as many rounds behind as chance says.
             plan: how.
             round: its number.
             count: how many clients.
             limit: longest delta (L2) that counts.
         """
-        start, spec = start.copy(), self.model.tail_spec
+        starts, spec = [start.copy() for start in starts], self.model.tail_spec
+        behind = np.random.default_rng([self.seed, round, _BEHIND]).integers(
+            len(starts), size=count
+        )
         part = sent(spec, plan)
         remembers = plan.top_p < 1 or plan.bits < 32 or plan.local is not None
         self.losses.clear()
@@ -117,7 +122,9 @@ class Clients:
             client = episodes.client(number)
             memory = self._memory.setdefault(client, Memory()) if remembers else Memory()
             try:
-                found, memory.local = follow(work.train, start, spec, plan, memory.local)
+                found, memory.local = follow(
+                    work.train, starts[behind[number]], spec, plan, memory.local
+                )
             except NonFinite:
                 continue
             payload = memory.compressor.compress(found.delta, plan.top_p, plan.bits)
@@ -129,7 +136,7 @@ class Clients:
                 self.bytes += payload.codes.nbytes
             if payload.indices is not None:
                 self.bytes += len(to_gaps(payload.indices))
-            yield Contribution(f"{number:09}", delta, found.samples)
+            yield Contribution(f"{number:09}", delta, found.samples, int(behind[number]))
 
     def learner(self, parameters: Float32, plan: Plan) -> OnlineLearner:
         """The shared learner of a plan, at these parameters and at rest.

@@ -17,6 +17,7 @@ import numpy as np
 from edge.errors import UsageError
 from edge.record import plain
 from server.journal_rows import (
+    MIGRATIONS,
     SCHEMA,
     VERSION,
     RoundRow,
@@ -71,14 +72,20 @@ class Journal:
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for statement in SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={VERSION}")
+                self._change(SCHEMA)
+            elif version in MIGRATIONS:
+                for older in range(version, VERSION):
+                    self._change(MIGRATIONS[older])
             elif version != VERSION:
                 raise UsageError(
                     f"{self.path} is a journal of version {version}, {VERSION} is read here.",
                     hint="the tinyfleet version that wrote it",
                 )
+
+    def _change(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def close(self) -> None:
         """Close the file."""
@@ -145,10 +152,10 @@ class Journal:
         blob = None if delta is None else np.ascontiguousarray(delta, "<f4").tobytes()
         with self._transaction():
             self._db.execute(
-                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
                  row.loss_first, row.loss_mean, row.loss_last, row.bytes,
-                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time),
+                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time, row.staleness),
             )  # fmt: skip
 
     def close_round(
@@ -208,7 +215,7 @@ class Journal:
         """The answers of a run, or of one round of it, in the order they came."""
         rows = self._db.execute(
             "SELECT run, round, device, accepted, reason, samples, loss_first, loss_mean,"
-            " loss_last, bytes, meters, time FROM updates"
+            " loss_last, bytes, meters, time, staleness FROM updates"
             " WHERE run=?1 AND (?2 IS NULL OR round=?2) ORDER BY id",
             (run, round),
         )
@@ -217,12 +224,17 @@ class Journal:
     def contributions(self, run: str, round: int) -> list[Contribution]:
         """The accepted updates of a round, by device name."""
         rows = self._db.execute(
-            "SELECT device, delta, samples FROM updates WHERE run=? AND round=? AND accepted"
-            " ORDER BY device",
+            "SELECT device, delta, samples, staleness FROM updates"
+            " WHERE run=? AND round=? AND accepted ORDER BY device, id",
             (run, round),
         )
         return [
-            Contribution(row["device"], np.frombuffer(row["delta"], "<f4"), row["samples"])
+            Contribution(
+                row["device"],
+                np.frombuffer(row["delta"], "<f4"),
+                row["samples"],
+                row["staleness"],
+            )
             for row in rows
         ]
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from edge.messages import Plan
 
 __all__ = [
-    "SCHEMA", "VERSION", "RoundRow", "RoundStatus", "RunRow", "RunStatus", "UpdateRow",
-    "round_row", "update_row",
+    "MIGRATIONS", "SCHEMA", "VERSION", "RoundRow", "RoundStatus", "RunRow", "RunStatus",
+    "UpdateRow", "round_row", "update_row",
 ]  # fmt: skip
 
-VERSION = 1
+VERSION = 2
 """Schema version, kept in the file's user_version."""
 
 RunStatus = Literal["running", "stopped", "done", "failed"]
@@ -30,11 +30,21 @@ CREATE TABLE updates (id INTEGER PRIMARY KEY, run TEXT NOT NULL, round INTEGER N
     device TEXT NOT NULL, accepted INTEGER NOT NULL, reason TEXT NOT NULL,
     samples INTEGER NOT NULL, loss_first REAL, loss_mean REAL, loss_last REAL,
     bytes INTEGER NOT NULL, meters TEXT NOT NULL, delta BLOB, time REAL NOT NULL,
+    staleness INTEGER NOT NULL DEFAULT 0,
     FOREIGN KEY (run, round) REFERENCES rounds) STRICT;
-CREATE UNIQUE INDEX one_accepted ON updates (run, round, device) WHERE accepted;
+CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness) WHERE accepted;
 CREATE INDEX updates_of_round ON updates (run, round);
 CREATE TABLE checkpoints (sha256 TEXT PRIMARY KEY, artifact BLOB NOT NULL) STRICT;
 """
+
+MIGRATIONS = {
+    1: """
+ALTER TABLE updates ADD COLUMN staleness INTEGER NOT NULL DEFAULT 0;
+DROP INDEX one_accepted;
+CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness) WHERE accepted;
+"""
+}
+"""What makes a journal of a version one of the next."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,10 @@ class RoundRow:
 
 @dataclass(frozen=True)
 class UpdateRow:
-    """One answer of a device: accepted, or rejected or declined with its reason."""
+    """One answer of a device: accepted, or rejected or declined with its reason.
+
+    `staleness` is how many rounds before this one an accepted one began.
+    """
 
     run: str
     round: int
@@ -82,6 +95,7 @@ class UpdateRow:
     bytes: int = 0
     meters: Mapping[str, float] | None = None
     time: float = 0.0
+    staleness: int = 0
 
 
 def round_row(row: sqlite3.Row) -> RoundRow:

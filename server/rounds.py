@@ -1,6 +1,7 @@
 """The coordinator: plan, offer, collect, aggregate, checkpoint; over any transport."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Literal, Self
 import numpy as np
 
 from edge.artifact import Artifact
+from edge.errors import UsageError
 from edge.layout import sent
 from edge.messages import Offer
 from server.admission import NORM_MULTIPLE, Admission, Verdict, norm_limit
@@ -40,6 +42,7 @@ class Settings:
         norm_multiple: a delta longer than this many times the base is refused.
         max_failures: rounds in a row that may fail before the run does.
         grace: seconds that a device which went away is waited for; it may only be reconnecting.
+        over_select: how many times as many devices are asked as a round takes; the first count.
     """
 
     rounds: int
@@ -49,13 +52,19 @@ class Settings:
     norm_multiple: float = NORM_MULTIPLE
     max_failures: int = 3
     grace: float = 2.0
+    over_select: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse to ask fewer than a round takes."""
+        if not 1 <= self.over_select < math.inf:
+            raise UsageError(f"over_select is {self.over_select:g}, 1 or more is allowed.")
 
 
 @dataclass
 class _Tally:
-    """Who has answered an open round."""
+    """Who has answered an open round, and how many updates are in."""
 
-    accepted: set[str]
+    accepted: int
     answered: set[str]
 
 
@@ -170,6 +179,15 @@ class Coordinator:
 
     # One round.
 
+    @property
+    def _asked(self) -> int:
+        """How many devices are asked."""
+        return math.ceil(self.strategy.cohort_size * self.settings.over_select)
+
+    def _needed(self, row: RoundRow) -> int:
+        """How many updates a round must get, or it fails."""
+        return min(self.settings.min_updates, self.strategy.buffer, len(row.cohort))
+
     def _next(self) -> RoundRow | None:
         """The open round, or a new one; None if there is none or the run is stopped."""
         newest = self.journal.rounds(self.run_id, newest=1)
@@ -189,7 +207,7 @@ class Coordinator:
             base=self.journal.current(self.run_id),
             result=None,
             plan=self.strategy.plan(number, total),
-            cohort=sample(names, self.strategy.cohort_size, seed=self.settings.seed, round=number),
+            cohort=sample(names, self._asked, seed=self.settings.seed, round=number),
             outer_rate=self.strategy.outer_rate(number, total),
             started=time.time(),
             ended=None,
@@ -232,29 +250,40 @@ class Coordinator:
         base = Artifact(self.journal.artifact(row.base))
         parameters = base.parameters()
         part = sent(base.tail_spec, row.plan)
-        kept = {entry.device for entry in self.journal.contributions(row.run, row.round)}
-        offer = Offer(
-            row.run, row.round, row.base, row.cohort, row.plan,
-            time.time() + self.settings.deadline, f"{row.run}/{row.round}",
-        )  # fmt: skip
+        offer = _offer_of(row, time.time() + self.settings.deadline)
         limit = norm_limit(parameters, self.settings.norm_multiple)
-        door = Admission(offer, part.stop - part.start, limit, kept)
+        before = self.journal.rounds(
+            row.run, newest=self.strategy.max_staleness, upto=row.round - 1
+        )
+        earlier = {old.round: _offer_of(old, 0.0) for old in before}
+        door = Admission(offer, part.stop - part.start, limit, self._in_already(row), earlier)
         self.transport.publish_model(base.sha256, base.data)
         self.transport.offer(offer)
         try:
-            if not self._collect(door):
+            if not self._collect(door, row):
                 return None
         finally:
             self.transport.close_round(row.run)
         return self._close(row, base, part)
 
-    def _collect(self, door: Admission) -> bool:
+    def _in_already(self, row: RoundRow) -> set[tuple[str, int]]:
+        """Device and own round of all updates that could come once more."""
+        rounds = range(max(row.round - self.strategy.max_staleness, 1), row.round + 1)
+        return {
+            (entry.device, number - entry.staleness)
+            for number in rounds
+            for entry in self.journal.contributions(row.run, number)
+        }
+
+    def _collect(self, door: Admission, row: RoundRow) -> bool:
         """Take answers until the round is complete or due; False if the run was stopped."""
-        cohort = set(door.offer.cohort)
-        needed = min(self.settings.min_updates, len(cohort))
-        tally = _Tally(door.accepted, set(door.accepted))
+        cohort, needed = set(row.cohort), self._needed(row)
+        there = self.journal.contributions(row.run, row.round)
+        tally = _Tally(len(there), {entry.device for entry in there if not entry.staleness})
         end = time.monotonic() + self.settings.deadline
-        while not _complete(tally, cohort, needed, self._gone()):
+        while tally.accepted < self.strategy.buffer and not _complete(
+            tally, cohort, needed, self._gone()
+        ):
             left = end - time.monotonic()
             if self._stop.is_set():
                 return False
@@ -269,7 +298,8 @@ class Coordinator:
         verdict = door.judge(mail)
         self._enter(door.offer, verdict)
         if verdict.accepted:
-            tally.accepted.add(mail.device)
+            door.accepted.add((mail.device, door.offer.round - verdict.staleness))
+            tally.accepted += 1
         if verdict.answers:
             tally.answered.add(mail.device)
 
@@ -292,6 +322,7 @@ class Coordinator:
                 bytes=verdict.size,
                 meters=update.meters if update else {},
                 time=time.time(),
+                staleness=verdict.staleness,
             ),
             verdict.delta,
         )
@@ -299,7 +330,7 @@ class Coordinator:
     def _close(self, row: RoundRow, base: Artifact, part: slice) -> RoundReport:
         """Aggregate what was accepted, in the journal's words, and enter the result."""
         updates = self.journal.contributions(row.run, row.round)
-        failed = len(updates) < min(self.settings.min_updates, len(row.cohort))
+        failed = len(updates) < self._needed(row)
         result = base
         if not failed and updates:
             parameters = base.parameters()
@@ -325,6 +356,11 @@ class Coordinator:
             )
 
 
+def _offer_of(row: RoundRow, deadline: float) -> Offer:
+    name = f"{row.run}/{row.round}"
+    return Offer(row.run, row.round, row.base, row.cohort, row.plan, deadline, name)
+
+
 def _remind(strategy: Strategy, journal: Journal, run: str) -> None:
     """Have a strategy aggregate again what is in the journal, for what it remembers of it."""
     for row in journal.rounds(run):
@@ -339,6 +375,6 @@ def _complete(tally: _Tally, cohort: set[str], needed: int, gone: set[str]) -> b
 
     While there are too few updates, those that went away are waited for until the deadline.
     """
-    if len(tally.accepted) >= needed:
+    if tally.accepted >= needed:
         return cohort <= tally.answered | gone
     return cohort <= tally.answered

@@ -5,6 +5,7 @@ dense nets run in the fleet kernel, a chunk of clients a call; all others client
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -85,7 +86,7 @@ def simulate(
         task: whose training clients take part, drawn anew for each round.
         strategy: plans and aggregates.
         rounds: how many.
-        clients_per_round: how many clients; None: the strategy's cohort size.
+        clients_per_round: how many clients; None: as many as close a round.
         seed: of the fresh weights, the clients and their samples.
         on_round: called after each round.
         base: the model to start from; None: a fresh one.
@@ -101,9 +102,10 @@ def simulate(
     fleet, strategy = Clients(task, model, seed), replace(strategy)  # type: ignore[type-var]
     if engine is not None and (reason := why_not(model, strategy)):
         raise UsageError(f"the fleet engine cannot do it: {reason}.", hint="--engine loop")
+    newest = deque([parameters.copy()], maxlen=1 + strategy.max_staleness)
     for number in range(1, rounds + 1):
         plan = strategy.plan(number, rounds)
-        count = clients_per_round or strategy.cohort_size
+        count = clients_per_round or strategy.buffer
         rate = strategy.outer_rate(number, rounds)
         if engine is not None:
             streams = fleet.streams(plan, number, count)
@@ -112,8 +114,9 @@ def simulate(
             outcome.bytes_up += 4 * count * model.tail_spec.trained(plan.train_layers)
         else:
             part = sent(model.tail_spec, plan)
-            updates = fleet.contributions(parameters, plan, number, count, norm_limit(parameters))
+            updates = fleet.contributions(newest, plan, number, count, norm_limit(parameters))
             parameters[part] = strategy.aggregate(parameters[part], updates, rate)
+            newest.appendleft(parameters.copy())
             loss, outcome.bytes_up = fleet.loss(), fleet.bytes
         outcome.curve.append((number, loss))
         outcome.updates += count

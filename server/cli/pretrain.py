@@ -70,6 +70,9 @@ def _made(
 
         how = Episodes(steps=steps, seed=seed)
         return characters_model(how, classes=classes, filters=filters, on_step=on_step)
+    import torch
+
+    torch.set_num_threads(1)  # these nets are too small to share
     if task == "sine":
         from server.meta.waves import WaveRecipe, sine_model
 

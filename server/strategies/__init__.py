@@ -8,6 +8,7 @@ from server.strategies.anil import Anil
 from server.strategies.base import Contribution, Mean, Strategy
 from server.strategies.fedadam import FedAdam
 from server.strategies.fedavg import FedAvg
+from server.strategies.fedbuff import FedBuff
 from server.strategies.fedprox import FedProx
 from server.strategies.fedrep import FedRep
 from server.strategies.fedyogi import FedYogi
@@ -27,6 +28,7 @@ STRATEGIES: dict[str, type[LocalSgd]] = {
         Anil,
         FedAdam,
         FedAvg,
+        FedBuff,
         FedProx,
         FedRep,
         FedYogi,

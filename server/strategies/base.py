@@ -23,11 +23,13 @@ class Contribution:
         device: who gave it.
         delta: float32 [n], trained minus base parameters.
         samples: how many samples were learnt.
+        staleness: how many rounds before the one it counts in the device began.
     """
 
     device: str
     delta: Vector
     samples: int
+    staleness: int = 0
 
 
 class Strategy(Protocol):
@@ -41,6 +43,14 @@ class Strategy(Protocol):
     def cohort_size(self) -> int:
         """How many devices are asked in a round."""
 
+    @property
+    def buffer(self) -> int:
+        """How many accepted updates close a round; more devices may be asked."""
+
+    @property
+    def max_staleness(self) -> int:
+        """How many rounds an update may be behind and still count; 0: none."""
+
     def plan(self, round: int, rounds: int) -> Plan:
         """How devices train in round `round` (from 1) of `rounds`."""
 
@@ -52,7 +62,7 @@ class Strategy(Protocol):
 
         Args:
             base: float32 [n].
-            updates: at most one for each device; none gives `base`.
+            updates: at most one for each device and staleness; none gives `base`.
             rate: the round's outer rate.
 
         Returns:

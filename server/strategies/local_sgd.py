@@ -82,6 +82,16 @@ class LocalSgd:
         return 1
 
     @property
+    def buffer(self) -> int:
+        """See `Strategy`: the whole cohort."""
+        return self.cohort_size
+
+    @property
+    def max_staleness(self) -> int:
+        """See `Strategy`: an update counts in its own round alone."""
+        return 0
+
+    @property
     def epochs(self) -> int:
         """Passes over the samples."""
         return 1
@@ -102,6 +112,7 @@ class LocalSgd:
             schedule=self.rate_schedule,
             top_p=self.top_p,
             bits=self.bits,
+            max_staleness=self.max_staleness,
         )
 
     def outer_rate(self, round: int, rounds: int) -> float:

@@ -1,3 +1,4 @@
+import json
 import signal
 import sqlite3
 import subprocess
@@ -9,7 +10,9 @@ import pytest
 
 from edge.errors import UsageError
 from edge.messages import Plan
+from edge.record import plain
 from server.journal import Journal, RoundRow, UpdateRow
+from server.journal_rows import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = Plan("reptile", 0.01, 8, epochs=3)
@@ -76,6 +79,32 @@ def test_errors_say_what_is_there(tmp_path):
     other.close()
     with pytest.raises(UsageError, match="version 9"):
         Journal(tmp_path / "v9.db")
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path):
+    old = sqlite3.connect(tmp_path / "v1.db")
+    schema = SCHEMA.replace("    staleness INTEGER NOT NULL DEFAULT 0,\n", "")
+    old.executescript(schema.replace("device, staleness)", "device)") + "PRAGMA user_version=1;")
+    old.execute("INSERT INTO runs VALUES ('r', '{}', 'b', 'running', 0.0, NULL)")
+    row = a_round()
+    old.execute(
+        "INSERT INTO rounds VALUES ('r', 1, 'open', ?, NULL, ?, '[\"a\"]', 1.0, 0.0, NULL, '{}')",
+        (row.base, json.dumps(plain(row.plan.to_map()))),
+    )
+    old.execute(
+        "INSERT INTO updates VALUES (NULL,'r',1,'a',1,'',4,0.5,0.4,0.3,9,'{}',?,0.0)",
+        (np.ones(2, "<f4").tobytes(),),
+    )
+    old.commit()
+    old.close()
+    for _ in range(2):
+        with Journal(tmp_path / "v1.db") as journal:
+            (kept,) = journal.contributions("r", 1)
+            assert (kept.device, kept.samples, kept.staleness) == ("a", 4, 0)
+            assert kept.delta.tolist() == [1, 1]
+    with Journal(tmp_path / "v1.db") as journal:
+        journal.add_update(UpdateRow("r", 1, "a", True, "", staleness=1), np.zeros(2, np.float32))
+        assert [c.staleness for c in journal.contributions("r", 1)] == [0, 1]
 
 
 WRITER = """

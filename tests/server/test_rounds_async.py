@@ -1,0 +1,188 @@
+"""Rounds that do not wait for everybody: over-selection, and buffers that late updates fill."""
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.artifact import Artifact
+from edge.broker import LocalBroker, find_mosquitto, has_amqtt
+from edge.errors import UsageError
+from edge.session import DeviceSession
+from edge.topics import SiteTopics
+from server.journal import Journal
+from server.rounds import Coordinator, Settings
+from server.simulate import simulate
+from server.strategies import Contribution, get_strategy
+from server.tasks import get_task
+from server.transports.mqtt import MqttTransport
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fleet import LoopbackTransport, a_fleet, a_model, altered
+from test_rounds_mqtt import Agent
+
+NAMES = ["d0", "d1", "d2", "d3"]
+BUFF = {"cohort_size": 4, "buffer": 2, "samples": 4, "rate": 0.05}
+
+
+def coordinate(devices, strategy, journal=None, *, rounds=3, **options):
+    return Coordinator(
+        LoopbackTransport(devices),
+        journal or Journal(":memory:"),
+        strategy,
+        Settings(rounds=rounds, **{"deadline": 0.3, **options}),
+        run="r",
+        base=a_model(),
+        cohort=NAMES,
+    )
+
+
+def test_more_are_asked_and_the_first_count() -> None:
+    strategy, reports = get_strategy("fedavg", cohort_size=2, samples=4), []
+    coordinator = coordinate(a_fleet(), strategy, over_select=1.5)
+    coordinator.run(reports.append)
+    assert [len(report.cohort) for report in reports] == [3, 3, 3]
+    assert [len(report.accepted) for report in reports] == [2, 2, 2]
+
+
+def test_those_asked_beyond_need_make_up_for_the_silent() -> None:
+    strategy, reports = get_strategy("fedavg", cohort_size=3, samples=4), []
+    silent = lambda offer, update: []  # noqa: E731
+    coordinator = coordinate(a_fleet(d1=silent), strategy, over_select=1.3, min_updates=3)
+    coordinator.run(reports.append)
+    assert [report.status for report in reports] == ["closed"] * 3
+    assert all([row.device for row in report.accepted] == ["d0", "d2", "d3"] for report in reports)
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0, float("nan"), float("inf")])
+def test_fewer_cannot_be_asked(value) -> None:
+    with pytest.raises(UsageError, match="over_select"):
+        Settings(rounds=1, over_select=value)
+
+
+class Late:
+    """Answers each round one round later."""
+
+    def __init__(self):
+        self.kept = []
+
+    def __call__(self, offer, update):
+        sent, self.kept = self.kept, [update.encode()]
+        return sent
+
+
+def test_a_late_update_counts_less_and_says_how_late() -> None:
+    journal = Journal(":memory:")
+    fleet = a_fleet(d0=Late(), d1=altered())
+    coordinator = coordinate(fleet, get_strategy("fedbuff", **BUFF), journal)
+    coordinator.run()
+    stale = [(n, c.device, c.staleness) for n in (1, 2, 3) for c in journal.contributions("r", n)]
+    assert (2, "d0", 1) in stale and (3, "d0", 1) in stale
+    assert not journal.rejected("r")
+    assert len(stale) == 6  # a full buffer closes each round
+    first, second = (journal.rounds("r")[n] for n in (0, 1))
+    assert second.base == first.result
+    found = journal.contributions("r", 2)
+    before = Artifact(journal.artifact(second.base)).parameters().astype(np.float64)
+    after = Artifact(journal.artifact(second.result)).parameters()
+    weighed = sum(c.delta.astype(np.float64) / np.sqrt(1 + c.staleness) for c in found)
+    np.testing.assert_allclose(after, before + weighed / len(found), rtol=0, atol=1e-6)
+
+
+def test_too_late_is_refused() -> None:
+    class Slower(Late):
+        def __call__(self, offer, update):
+            self.kept.append(update.encode())
+            return [self.kept[0]] if offer.round == 3 else []
+
+    journal = Journal(":memory:")
+    fleet = a_fleet(d0=Slower())
+    coordinate(fleet, get_strategy("fedbuff", **BUFF, max_staleness=1), journal).run()
+    (row,) = journal.rejected("r")
+    assert (row.device, row.round) == ("d0", 1) and row.reason.startswith("late")
+
+
+def test_a_late_update_counts_once_also_after_a_resume(tmp_path) -> None:
+    class Twice(Late):
+        def __call__(self, offer, update):
+            return [sent for sent in super().__call__(offer, update) for _ in range(2)]
+
+    fleet = a_fleet(d0=Twice())
+    with Journal(tmp_path / "j.db") as journal:
+        coordinator = coordinate(fleet, get_strategy("fedbuff", **BUFF), journal, rounds=4)
+        coordinator.run(lambda report: coordinator.stop() if report.round == 2 else None)
+        again = Coordinator.resume(LoopbackTransport(fleet), journal, "r", cohort=NAMES)
+        again.run()
+        pairs = [
+            (c.device, n - c.staleness) for n in range(1, 5) for c in journal.contributions("r", n)
+        ]
+        assert len(pairs) == len(set(pairs)) == 8
+        assert any(row.reason.startswith("duplicate") for row in journal.rejected("r"))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.randoms())
+def test_a_buffer_is_the_weighed_sum_over_its_size(behind, chance) -> None:
+    rng = np.random.default_rng(len(behind))
+    updates = [
+        Contribution(f"d{i}", rng.normal(size=3).astype(np.float32), 4, s)
+        for i, s in enumerate(behind)
+    ]
+    expected = sum(u.delta.astype(np.float64) * (1 + u.staleness) ** -0.5 for u in updates)
+    strategy, base = get_strategy("fedbuff"), np.float32([1, 2, 3])
+    found = strategy.aggregate(base, updates, 0.5)
+    np.testing.assert_allclose(found, base + 0.5 * expected / len(updates), rtol=1e-6)
+    shuffled = updates[:]
+    chance.shuffle(shuffled)
+    assert (strategy.aggregate(base, shuffled, 0.5) == found).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"buffer": 9}, {"buffer": 0}, {"max_staleness": -1}, {"robust": "median"}]
+)
+def test_options_that_cannot_be_are_refused(options) -> None:
+    with pytest.raises(UsageError):
+        get_strategy("fedbuff", **options)
+
+
+def test_a_simulated_fleet_learns_though_it_is_late_and_repeats() -> None:
+    task = get_task("sine")
+    strategy = get_strategy("fedbuff", samples=10, epochs=4, rate=0.002, first_outer_rate=0.5)
+    one, two = (simulate(task, strategy, 60, seed=1) for _ in range(2))
+    assert one.updates == 60 * strategy.buffer
+    assert one.artifact.data == two.artifact.data
+    fresh = simulate(task, get_strategy("fedbuff", max_staleness=0), 60, seed=1)
+    assert fresh.artifact.data != one.artifact.data
+    losses = [loss for _, loss in one.curve]
+    assert np.mean(losses[-20:]) < np.mean(losses[:20])
+
+
+@pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
+def test_a_slow_device_over_mqtt_is_waited_for_by_nobody_and_still_counts() -> None:
+    site, opened = SiteTopics("async"), threading.Event()
+    names = ["d0", "d1", "d2"]
+    with LocalBroker() as broker:
+        slow = Agent(102, before=lambda: opened.wait(10))
+        agents = [Agent(100), Agent(101), slow]
+        sessions = [
+            DeviceSession(broker.options, site.device(name), agent).start()
+            for name, agent in zip(names, agents, strict=True)
+        ]
+        strategy = get_strategy("fedbuff", cohort_size=3, buffer=2, samples=4, rate=0.05)
+        with MqttTransport(broker.options, site) as transport, Journal(":memory:") as journal:
+            transport.wait_for(3, 10)
+            coordinator = Coordinator(
+                transport, journal, strategy, Settings(rounds=6, deadline=10),
+                run="a", base=a_model(), cohort=names,
+            )  # fmt: skip
+            result = coordinator.run(lambda report: opened.set() if report.round == 2 else None)
+            assert result.status == "done"
+            each = {n: journal.contributions("a", n) for n in range(1, 7)}
+        for session in sessions:
+            session.stop()
+    assert [len(found) for found in each.values()] == [2] * 6
+    assert {c.device for n in (1, 2) for c in each[n]} == {"d0", "d1"}
+    assert any(c.device == "d2" and c.staleness >= 1 for found in each.values() for c in found)

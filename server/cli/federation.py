@@ -81,6 +81,9 @@ def run(
     base: Base = None,
     deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
     min_updates: Annotated[int, typer.Option(help="Updates that a round needs.")] = 1,
+    over_select: Annotated[
+        float, typer.Option(help="Ask so many times as many devices; the first answers count.")
+    ] = 1.0,
     evaluate_every: Annotated[int, typer.Option(help="Rounds between evaluations; 0: never.")] = 10,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path("runs"),
@@ -132,7 +135,13 @@ def run(
         strategy_options=options,
         site=site,
         evaluate_every=evaluate_every,
-        settings=Settings(rounds, seed=seed, deadline=deadline, min_updates=min_updates),
+        settings=Settings(
+            rounds,
+            seed=seed,
+            deadline=deadline,
+            min_updates=min_updates,
+            over_select=over_select,
+        ),
         task_options=of_task,
     )
     from server.run import Run

@@ -144,3 +144,45 @@ def test_a_broker_that_restarts_between_rounds_and_forgets_everything_stops_noth
         for session in sessions.values():
             session.stop()
     assert result.status == "done"
+
+
+def test_devices_that_come_late_or_come_back_take_part_from_then_on(broker):
+    site = SiteTopics("churn")
+
+    def session(name):
+        return DeviceSession(broker.options, site.device(name), Agent(int(name[1]))).start()
+
+    sessions = {name: session(name) for name in ("d0", "d1")}
+
+    def churn(report):
+        if report.round == 1:
+            sessions["d2"] = session("d2")
+            sessions["d1"].kill()
+            assert transport.wait_for(2, 10) and wait(transport, {"d0", "d2"})
+        if report.round == 2:
+            sessions["d1"] = session("d1")
+            assert wait(transport, {"d0", "d1", "d2"})
+
+    reports = []
+    with MqttTransport(broker.options, site) as transport, Journal(":memory:") as journal:
+        transport.wait_for(2, 10)
+        coordinator = Coordinator(
+            transport, journal, STRATEGY, Settings(rounds=3, deadline=10), run="x",
+            base=a_model(), cohort=lambda: online(transport),
+        )  # fmt: skip
+        coordinator.run(lambda report: (reports.append(report), churn(report)))
+    for one in sessions.values():
+        one.stop()
+    assert [r.cohort for r in reports] == [("d0", "d1"), ("d0", "d2"), ("d0", "d1", "d2")]
+    assert [len(report.accepted) for report in reports] == [2, 2, 3]
+
+
+def online(transport):
+    return [name for name, there in transport.presence().items() if there]
+
+
+def wait(transport, names, seconds=10.0):
+    end = time.monotonic() + seconds
+    while set(online(transport)) != names and time.monotonic() < end:
+        time.sleep(0.02)
+    return set(online(transport)) == names

@@ -15,6 +15,8 @@ _WHERE = {
     "digits": ("sounds", "DigitsTask"),
     "keywords": ("sounds", "KeywordsTask"),
     "presence": ("presence", "PresenceTask"),
+    "anomaly": ("anomaly", "AnomalyTask"),
+    "gesture": ("gesture", "GestureTask"),
 }
 """Module and class of each task; imported when asked for."""
 TASKS = tuple(_WHERE)

@@ -1,5 +1,6 @@
 """What a task is: clients with data of their own, and few-shot episodes drawn from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.spec import ModelSpec
 
-__all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Streams", "Task"]
+__all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Streams", "Task", "shuffled"]
 
 Split = Literal["train", "test"]
 Float32 = NDArray[np.float32]
@@ -125,3 +126,12 @@ class EpisodeSensor:
     def _draw(self) -> Episode:
         rng = np.random.default_rng([self._seed, self._number])
         return self._client.episode(rng, shots=self._shots, queries=1)
+
+
+def shuffled(
+    pairs: Sequence[tuple[Float32, int]], rng: np.random.Generator
+) -> tuple[Float32, Float32]:
+    """Samples and their classes in random order: float32 [n, n_in] and [n, 1]."""
+    order = rng.permutation(len(pairs))
+    x = np.stack([pairs[i][0] for i in order]).astype(np.float32)
+    return x, np.array([[pairs[i][1]] for i in order], np.float32)

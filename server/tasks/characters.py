@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
-from server.tasks.base import Episode, Split
+from server.tasks.base import Episode, Split, shuffled
 from server.tasks.images import Images, load, read
 
 __all__ = ["CharactersClient", "CharactersTask"]
@@ -59,7 +59,7 @@ class CharactersClient:
             flat = picked.reshape(len(picked), -1)
             support += [(x, label) for x in flat[:shots]]
             query += [(x, label) for x in flat[shots:]]
-        return Episode(*_shuffled(support, rng), *_shuffled(query, rng))
+        return Episode(*shuffled(support, rng), *shuffled(query, rng))
 
 
 class CharactersTask:
@@ -144,11 +144,3 @@ def _groups(images: Images, mine: NDArray[np.bool_]) -> tuple[Float32, ...]:
     """Drawings of each character among those chosen."""
     kinds = np.unique(images.klass[mine])
     return tuple(images.pixels[mine & (images.klass == kind)] for kind in kinds)
-
-
-def _shuffled(
-    pairs: list[tuple[Float32, int]], rng: np.random.Generator
-) -> tuple[Float32, Float32]:
-    order = rng.permutation(len(pairs))
-    x = np.stack([pairs[i][0] for i in order]).astype(np.float32)
-    return x, np.array([[pairs[i][1]] for i in order], np.float32)

@@ -1,6 +1,5 @@
 """Spoken words as arrays: clips with their words and speakers."""
 
-import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from server.tasks import originals
-from server.tasks.data import find
+from server.tasks.data import arrays, find
 
 __all__ = ["Clips", "commands", "digits", "read"]
 
@@ -69,19 +68,16 @@ def read(path: Path, source: str = "") -> Clips:
     Raises:
         UsageError: the file or an array of it is not so.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        audio, word, speaker = (arrays[name] for name in ("audio", "label", "speaker"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} holds no clips: {error}.", hint=WANTED) from error
+    names = ("audio", "label", "speaker")
+    found = arrays(path, names, WANTED)
+    audio, word, speaker = (found[name] for name in names)
     n = len(word)
     if audio.dtype != np.int16 or audio.ndim not in (1, 2):
         raise UsageError(f"{path}: audio {audio.dtype} {audio.shape} came.", hint=WANTED)
     for name, array in (("label", word), ("speaker", speaker)):
         if array.shape != (n,) or array.dtype.kind not in "iu":
             raise UsageError(f"{path}: {name} {array.dtype} {array.shape} came.", hint=WANTED)
-    cut = _rows(audio, arrays) if audio.ndim == 2 else _ragged(audio, arrays)
+    cut = _rows(audio, found) if audio.ndim == 2 else _ragged(audio, found)
     if len(cut) != n or n == 0:
         raise UsageError(f"{path}: {len(cut)} clips came for {n} labels.", hint=WANTED)
     return Clips(source or path.name, cut, word.astype(np.int64), speaker.astype(np.int64))
@@ -91,15 +87,15 @@ def _local(names: tuple[str, ...]) -> Path | None:
     return next((found for name in names if (found := find(name))), None)
 
 
-def _rows(audio: Audio, arrays: dict[str, NDArray[np.generic]]) -> list[Audio]:
-    valid = arrays.get("n_valid")
+def _rows(audio: Audio, found: dict[str, NDArray[np.generic]]) -> list[Audio]:
+    valid = found.get("n_valid")
     if valid is None or valid.shape != (len(audio),) or valid.dtype.kind not in "iu":
         return list(audio)
     return [row[: int(n)] for row, n in zip(audio, valid.tolist(), strict=True)]
 
 
-def _ragged(audio: Audio, arrays: dict[str, NDArray[np.generic]]) -> list[Audio]:
-    offset = arrays.get("offset")
+def _ragged(audio: Audio, found: dict[str, NDArray[np.generic]]) -> list[Audio]:
+    offset = found.get("offset")
     if offset is None or offset.ndim != 1 or offset.dtype.kind not in "iu" or not offset.size:
         raise UsageError("audio of one dimension needs offset.", hint=WANTED)
     ends = offset.astype(np.int64)

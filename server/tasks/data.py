@@ -1,15 +1,22 @@
-"""Find public data: a local copy first, then the cache, then the original by its URL."""
+"""Find public data, a local copy first, then the cache, then by its URL; and read its arrays."""
 
 import hashlib
 import os
 import sys
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from edge.errors import TinyfleetError
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["DownloadFailed", "cache_folder", "download", "find"]
+from edge.errors import TinyfleetError, UsageError
+
+__all__ = ["DownloadFailed", "arrays", "cache_folder", "download", "find"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 1 << 16
@@ -42,6 +49,28 @@ def find(name: str) -> Path | None:
         ]
     )
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def arrays(path: Path, names: Sequence[str], wanted: str) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz that must have some.
+
+    Args:
+        path: the file.
+        names: what must be in it.
+        wanted: what a user may read where it is not.
+
+    Raises:
+        UsageError: it cannot be read, or an array is missing.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", hint=wanted) from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise UsageError(f"{path} has no {', '.join(missing)}.", hint=wanted)
+    return found
 
 
 def download(url: str, *, name: str, md5: str = "", sha256: str = "") -> Path:

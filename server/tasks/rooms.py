@@ -1,6 +1,5 @@
 """Rooms with sensors of temperature, light and CO2, and whether somebody was there."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
-from server.tasks.data import DownloadFailed, find
+from server.tasks.data import DownloadFailed, arrays, find
 
 __all__ = ["Room", "read", "rooms"]
 
@@ -62,12 +61,9 @@ def read(path: Path) -> list[Room]:
     Raises:
         UsageError: the file or an array of it is not so.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = [stored[name] for name in ("features", "occupied", "room", "time")]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} holds no rooms: {error}.", hint=WANTED) from error
-    features, occupied, room, time = arrays
+    names = ("features", "occupied", "room", "time")
+    found_in = arrays(path, names, WANTED)
+    features, occupied, room, time = (found_in[name] for name in names)
     if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != 4:
         raise UsageError(f"{path}: features {features.dtype} {features.shape} came.", hint=WANTED)
     for name, array in (("occupied", occupied), ("room", room), ("time", time)):

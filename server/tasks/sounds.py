@@ -16,7 +16,7 @@ from edge.errors import UsageError
 from edge.frontend import LogMel, front_end, tables
 from edge.spec import ModelSpec
 from edge.steps import conv, dense
-from server.tasks.base import Episode, Split
+from server.tasks.base import Episode, Split, shuffled
 from server.tasks.clips import Clips, commands, digits, read
 
 __all__ = ["DigitsTask", "KeywordsTask", "Sounds", "SpeakerClient", "SpokenTask"]
@@ -93,7 +93,7 @@ class SpeakerClient:
                 )
         if not query:
             raise UsageError(f"{self.name} says every word once: nothing is left to measure on.")
-        return Episode(*_shuffled(support, rng), *_shuffled(query, rng))
+        return Episode(*shuffled(support, rng), *shuffled(query, rng))
 
 
 class SpokenTask:
@@ -208,11 +208,3 @@ def _chosen(clips: Clips, mine: NDArray[np.bool_]) -> Clips:
         word=clips.word[rows],
         speaker=clips.speaker[rows],
     )
-
-
-def _shuffled(
-    pairs: list[tuple[Float32, int]], rng: np.random.Generator
-) -> tuple[Float32, Float32]:
-    order = rng.permutation(len(pairs))
-    x = np.stack([pairs[i][0] for i in order])
-    return x, np.array([[pairs[i][1]] for i in order], np.float32)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edge.errors import UsageError
 from server.tasks import TASKS, EpisodeSensor, get_task, images
-from server.tasks.data import find
+from server.tasks.data import DownloadFailed, find
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,10 @@ def same(a, b):
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_episodes_fit_the_model_and_repeat(name, split):
-    task = get_task(name)
+    try:
+        task = get_task(name)
+    except DownloadFailed as missing:
+        pytest.skip(str(missing))
     spec = task.spec()
     for index in (0, 3, task.clients(split) + 1):
         client = task.client(index, split)
@@ -52,7 +55,8 @@ def test_episodes_fit_the_model_and_repeat(name, split):
         assert not same(one, client.episode(np.random.default_rng(6), shots=4, queries=6))
         assert one.support_x.shape == (4 * task.ways, spec.n_in)
         assert one.query_x.shape == (len(one.query_y), spec.n_in)
-        assert len(one.query_y) == 6 * task.ways or (name == "keywords" and len(one.query_y))
+        most = 12 if name == "anomaly" else 6 * task.ways  # normal windows, and others
+        assert 0 < len(one.query_y) <= most
         assert one.support_y.shape == (4 * task.ways, spec.n_target)
         assert one.support_x.dtype == one.support_y.dtype == np.float32
         assert np.isfinite(one.support_x).all() and np.isfinite(one.query_y).all()

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from server.strategies.base import Contribution, Mean, Vector, moved, require
+import numpy as np
+
+from server.strategies.base import Contribution, Vector, require
 from server.strategies.local_sgd import LocalSgd
 
 
@@ -37,18 +39,20 @@ class FedBuff(LocalSgd):
     schedule: str = "constant"
 
     def __post_init__(self) -> None:
-        """Refuse a buffer that the cohort cannot fill, and rules that know no staleness."""
+        """Refuse a buffer that the cohort cannot fill."""
         super().__post_init__()
         allowed = f"1 to the cohort of {self.cohort_size}"
         require(1 <= self.buffer <= self.cohort_size, f"a buffer of {self.buffer}", allowed)
         require(self.max_staleness >= 0, f"a staleness of {self.max_staleness}", "0 or more")
-        require(self.robust == "mean", f"robust {self.robust!r} with fedbuff", "mean")
 
     def aggregate(self, base: Vector, updates: Iterable[Contribution], rate: float) -> Vector:
-        """See `Strategy`: the sum of the weighed deltas over their number."""
-        kept = sorted(updates, key=lambda update: (update.device, update.staleness))
-        mean = Mean(base.size)
-        for update in kept:
-            mean.add(update.delta, (1 + update.staleness) ** -0.5)
-        mean.weight = float(len(kept))
-        return moved(base, mean, rate)
+        """See `Strategy`: the mean of the weighed deltas, by the robust rule if there is one."""
+        weighed = [
+            Contribution(f"{one.device}/{one.staleness}", _weight(one) * one.delta, one.samples)
+            for one in updates
+        ]
+        return super().aggregate(base, weighed, rate)
+
+
+def _weight(one: Contribution) -> np.float32:
+    return np.float32((1 + one.staleness) ** -0.5)

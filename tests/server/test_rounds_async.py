@@ -140,9 +140,7 @@ def test_a_buffer_is_the_weighed_sum_over_its_size(behind, chance) -> None:
     assert (strategy.aggregate(base, shuffled, 0.5) == found).all()
 
 
-@pytest.mark.parametrize(
-    "options", [{"buffer": 9}, {"buffer": 0}, {"max_staleness": -1}, {"robust": "median"}]
-)
+@pytest.mark.parametrize("options", [{"buffer": 9}, {"buffer": 0}, {"max_staleness": -1}])
 def test_options_that_cannot_be_are_refused(options) -> None:
     with pytest.raises(UsageError):
         get_strategy("fedbuff", **options)

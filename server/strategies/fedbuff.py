@@ -1,12 +1,12 @@
 """FedBuff: asynchronous rounds that a full buffer closes; the slower count, but less."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from server.strategies.base import Contribution, Vector, require
+from server.strategies.base import Contribution, Mean, Vector, moved, require
 from server.strategies.local_sgd import LocalSgd
 
 
@@ -47,11 +47,15 @@ class FedBuff(LocalSgd):
 
     def aggregate(self, base: Vector, updates: Iterable[Contribution], rate: float) -> Vector:
         """See `Strategy`: the mean of the weighed deltas, by the robust rule if there is one."""
-        weighed = [
-            Contribution(f"{one.device}/{one.staleness}", _weight(one) * one.delta, one.samples)
-            for one in updates
-        ]
-        return super().aggregate(base, weighed, rate)
+        kept = sorted(updates, key=lambda one: (one.device, one.staleness))
+        if self.robust != "mean":
+            weighed = [replace(one, delta=_weight(one) * one.delta) for one in kept]
+            return super().aggregate(base, weighed, rate)
+        mean = Mean(base.size)
+        for one in kept:
+            mean.add(one.delta, float(_weight(one)))
+        mean.weight = float(len(kept))
+        return moved(base, mean, rate)
 
 
 def _weight(one: Contribution) -> np.float32:

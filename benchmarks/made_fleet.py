@@ -1,7 +1,7 @@
-"""A generated fleet as N-Triples: devices with flat facts, and models in lineages with their rounds.
+"""A generated fleet as N-Triples: devices with flat facts, models in lineages, their rounds.
 
-What is written of a device is what `Catalog.put_thing` writes of its flat facts (without the forms of
-its affordances, which are the same for all), its sensors, its place and its status.
+What is written of a device is what `Catalog.put_thing` writes of its flat facts (without the forms
+of its affordances, which are the same for all), its sensors, its place and its status.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from firmware_sim.boards import BOARDS
 from ontology.describe import thing_triples
 from ontology.describe.federation import Contribution, RoundFacts, result_triples, round_triples
 from ontology.describe.model import ModelFacts, Origin, model_triples
-from ontology.namespaces import TF, device_iri, model_iri, round_iri
+from ontology.namespaces import SCHEMA, TF, device_iri, model_iri, round_iri
 from ontology.terms import Iri, Triple, literal, moment, written
 
 SITE = "plant"
@@ -73,12 +73,12 @@ def _devices(devices: int, models: int, rng: np.random.Generator) -> Iterator[st
     kind, place = rng.integers(len(kinds), size=devices), rng.integers(BUILDINGS, size=devices)
     online, runs = rng.random(devices) < 0.9, rng.random(devices) < 0.7
     model = rng.integers(models, size=devices)
-    since = moment(1.7e9)
+    since, location = moment(1.7e9), Iri(SCHEMA + "location")
     for number in range(devices):
         device = Iri(device_iri(SITE, f"d{number}"))
         yield kinds[kind[number]].replace("\0", str(number))
         more = [
-            Triple(device, Iri("https://schema.org/location"), literal(f"building-{place[number]}")),
+            Triple(device, location, literal(f"building-{place[number]}")),
             Triple(device, Iri(TF + "online"), literal(bool(online[number]))),
             Triple(device, Iri(TF + "statusSince"), since),
         ]
@@ -89,15 +89,16 @@ def _devices(devices: int, models: int, rng: np.random.Generator) -> Iterator[st
 
 
 def _template(board: str) -> str:
-    """The lines of a device of a board; \\0 stands for its number."""
+    """The lines of a device of a board; a zero byte stands for its number."""
     profile = BOARDS[board]
     description = profile.thing_description(
         "d000", site=SITE, arena=profile.ram - 3584, slot=profile.flash // 2 or 1 << 20
     )
     flat = {key: value for key, value in description.items() if key not in _FORMS}
+    senses = (*profile.sensors, *(("microphone",) if profile.fpu else ()))
     flat["sosa:hosts"] = [
-        {"@id": f"urn:tinyfleet:{SITE}:d000:sensor:{name}", "@type": "sosa:Sensor", "tf:senses": name}
-        for name in (*profile.sensors, *(("microphone",) if profile.fpu else ()))
+        {"@id": f"{description['id']}:sensor:{name}", "@type": "sosa:Sensor", "tf:senses": name}
+        for name in dict.fromkeys(senses)
     ]
     context = {"@context": description["@context"]}
     return "".join(map(_line, thing_triples(context | flat))).replace("d000", "d\0")

@@ -61,7 +61,8 @@ def evaluate(
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
     chosen = get_task(name, **_sized(file, name), **options)
-    usual = adaptation(name, frozen=Artifact(file).frozen_layers > 0)
+    made = name in MODELS and file == shipped(name)
+    usual = adaptation(name, frozen=made or Artifact(file).frozen_layers > 0)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)

@@ -24,12 +24,14 @@ class Contribution:
         delta: float32 [n], trained minus base parameters.
         samples: how many samples were learnt.
         staleness: how many rounds before the one it counts in the device began.
+        turn: how many updates of this device and beginning came before it.
     """
 
     device: str
     delta: Vector
     samples: int
     staleness: int = 0
+    turn: int = 0
 
 
 class Strategy(Protocol):
@@ -38,6 +40,8 @@ class Strategy(Protocol):
     name: ClassVar[str]
     remembers: ClassVar[bool]
     """Whether `aggregate` depends on earlier calls: then a resumed run makes them again."""
+    asks_again: ClassVar[bool]
+    """Whether a device that has answered is asked again at once, also in the same round."""
 
     @property
     def cohort_size(self) -> int:
@@ -62,7 +66,7 @@ class Strategy(Protocol):
 
         Args:
             base: float32 [n].
-            updates: at most one for each device and staleness; none gives `base`.
+            updates: at most one for each device, staleness and turn; none gives `base`.
             rate: the round's outer rate.
 
         Returns:

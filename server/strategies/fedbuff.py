@@ -13,13 +13,14 @@ class FedBuff(LocalSgd):
     """Buffered asynchronous aggregation.
 
     Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation", AISTATS 2022
-    (arXiv:2106.06639): the model moves whenever the buffer is full. A device that was still at an
-    earlier round is not lost: its update counts by 1 / sqrt(1 + rounds behind).
+    (arXiv:2106.06639): the model moves whenever the buffer is full, by the outer rate, which is the
+    server's learning rate. No device waits: one that has answered is asked again at once, and the
+    update of one that was still at an earlier round counts by 1 / sqrt(1 + rounds behind).
 
     Args:
         cohort_size: devices that work at the same time.
         epochs: passes over the samples.
-        buffer: updates that close a round.
+        buffer: updates that close a round; a fast device may give several of them.
         max_staleness: most rounds that an update may be behind; later ones are refused.
 
     >>> import numpy as np
@@ -29,6 +30,7 @@ class FedBuff(LocalSgd):
     """
 
     name: ClassVar[str] = "fedbuff"
+    asks_again: ClassVar[bool] = True
 
     cohort_size: int = 8
     epochs: int = 1
@@ -37,16 +39,15 @@ class FedBuff(LocalSgd):
     schedule: str = "constant"
 
     def __post_init__(self) -> None:
-        """Refuse a buffer that the cohort cannot fill, and rules that know no staleness."""
+        """Refuse an empty buffer, and rules that know no staleness."""
         super().__post_init__()
-        allowed = f"1 to the cohort of {self.cohort_size}"
-        require(1 <= self.buffer <= self.cohort_size, f"a buffer of {self.buffer}", allowed)
+        require(self.buffer >= 1, f"a buffer of {self.buffer}", "1 or more")
         require(self.max_staleness >= 0, f"a staleness of {self.max_staleness}", "0 or more")
         require(self.robust == "mean", f"robust {self.robust!r} with fedbuff", "mean")
 
     def aggregate(self, base: Vector, updates: Iterable[Contribution], rate: float) -> Vector:
         """See `Strategy`: the sum of the weighed deltas over their number."""
-        kept = sorted(updates, key=lambda update: (update.device, update.staleness))
+        kept = sorted(updates, key=lambda one: (one.device, one.staleness, one.turn))
         mean = Mean(base.size)
         for update in kept:
             mean.add(update.delta, (1 + update.staleness) ** -0.5)

@@ -44,6 +44,8 @@ class LocalSgd:
     fewest_epochs: ClassVar[int] = 1
     remembers: ClassVar[bool] = False
     """Whether `aggregate` depends on earlier calls."""
+    asks_again: ClassVar[bool] = False
+    """Whether a device that has answered is asked again at once."""
 
     samples: int = 32
     rate: float = 0.01

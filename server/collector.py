@@ -13,16 +13,10 @@ from server.strategies import Strategy
 from server.transports.base import Mail, Transport
 from server.turns import offer_id
 
-__all__ = ["Collector", "updates_needed"]
+__all__ = ["Collector"]
 
 _log = logging.getLogger("tinyfleet.rounds")
 _TICK = 0.1
-
-
-def updates_needed(settings: Settings, strategy: Strategy, row: RoundRow) -> int:
-    """How many updates a round must get, or it fails."""
-    most = strategy.buffer if strategy.asks_again else min(strategy.buffer, len(row.cohort))
-    return min(settings.min_updates, most)
 
 
 class Collector:
@@ -52,7 +46,7 @@ class Collector:
         self._transport, self._journal, self._strategy = transport, journal, strategy
         self._cohort, self._door, self._attendance = set(row.cohort), door, attendance
         self._deadline = settings.deadline
-        self._needed = updates_needed(settings, strategy, row)
+        self._needed = settings.min_updates
         there = journal.contributions(row.run, row.round)
         self._accepted = len(there)
         self._done: set[str] = set()

@@ -9,12 +9,13 @@ from typing import Literal, Self
 import numpy as np
 
 from edge.artifact import Artifact
+from edge.errors import UsageError
 from edge.layout import sent
 from edge.messages import Offer
 from server.admission import Admission, norm_limit
 from server.attendance import Attendance
 from server.cohort import Cohort, NoDevices, RoundsFailed, sample
-from server.collector import Collector, updates_needed
+from server.collector import Collector
 from server.journal import Journal, RoundRow
 from server.reports import RoundReport, RunResult, figures, report_of
 from server.settings import Settings
@@ -63,6 +64,12 @@ class Coordinator:
         self.strategy, self.settings = strategy, settings
         self.run_id, self.cohort, self.evaluate = run, cohort, evaluate
         self._stop = threading.Event()
+        if settings.min_updates > strategy.buffer:
+            raise UsageError(
+                f"a round needs {settings.min_updates} updates, and {strategy.name} closes it with"
+                f" {strategy.buffer}.",
+                hint="fewer --min-updates, or a larger --cohort-size (fedbuff: --option buffer=)",
+            )
         self._attendance = Attendance(transport, settings.grace)
         if all(row.run != run for row in journal.runs()):
             if base is None:
@@ -111,7 +118,7 @@ class Coordinator:
             on_round: called after each round, closed or failed.
 
         Raises:
-            NoDevices: nobody could be asked for as long as a round's deadline.
+            NoDevices: too few could be asked for as long as a round's deadline.
             RoundsFailed: too many rounds in a row got too few updates.
         """
         self.journal.set_status(self.run_id, "running")
@@ -173,15 +180,18 @@ class Coordinator:
     def _wait_for_devices(self) -> list[str]:
         """Who can be asked now; those that went away a moment ago are waited for."""
         end = time.monotonic() + self.settings.deadline
+        fewest = 1 if self.strategy.asks_again else max(self.settings.min_updates, 1)
         while not self._stop.is_set():
             names = set(self.cohort() if callable(self.cohort) else self.cohort)
             due = time.monotonic() > end
-            if ready := self._attendance.ready(names, due=due):
+            ready = self._attendance.ready(names, due=due)
+            if len(ready) >= fewest:
                 return ready
             if due:
+                there = f"only {len(ready)} of {fewest} devices" if ready else "no device"
                 raise NoDevices(
-                    f"no device to ask in run {self.run_id!r}.",
-                    hint="tinyfleet edge run, or another --cohort",
+                    f"{there} to ask in run {self.run_id!r}.",
+                    hint="tinyfleet edge run, another --cohort, or fewer --min-updates",
                 )
             self._stop.wait(_TICK)
         return []
@@ -224,7 +234,7 @@ class Coordinator:
     def _close(self, row: RoundRow, base: Artifact, part: slice) -> RoundReport:
         """Aggregate what was accepted, in the journal's words, and enter the result."""
         updates = self.journal.contributions(row.run, row.round)
-        failed = len(updates) < updates_needed(self.settings, self.strategy, row)
+        failed = len(updates) < self.settings.min_updates
         result = base
         if not failed and updates:
             parameters = base.parameters()

@@ -17,7 +17,7 @@ class Settings:
         rounds: how many rounds.
         seed: of the choice of cohorts.
         deadline: seconds until a round is closed without those that did not answer.
-        min_updates: accepted updates that a round needs (at most its cohort).
+        min_updates: accepted updates that a round needs; with fewer it fails, and keeps its base.
         norm_multiple: a delta longer than this many times the base is refused.
         max_failures: rounds in a row that may fail before the run does.
         grace: seconds that a device which went away is waited for; it may only be reconnecting.

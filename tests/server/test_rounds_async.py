@@ -25,7 +25,7 @@ from server.transports.mqtt import MqttTransport
 from server.turns import Turns, offer_id
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fleet import LoopbackTransport, a_fleet, a_model
+from fleet import LoopbackTransport, a_fleet, a_model, replayed
 from test_rounds_mqtt import Agent
 
 NAMES = ["d0", "d1", "d2", "d3"]
@@ -251,29 +251,93 @@ def test_a_simulated_fleet_learns_though_it_is_late_and_repeats() -> None:
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
 
 
-@pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
-def test_a_slow_device_over_mqtt_is_waited_for_by_nobody_and_still_counts() -> None:
+broker_needed = pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
+
+
+@broker_needed
+def test_over_mqtt_the_fast_go_on_and_the_slow_still_count() -> None:
     site, opened = SiteTopics("async"), threading.Event()
     names = ["d0", "d1", "d2"]
+    strategy = get_strategy("fedbuff", cohort_size=3, buffer=2, samples=4, rate=0.05)
     with LocalBroker() as broker:
-        slow = Agent(102, before=lambda: opened.wait(10))
-        agents = [Agent(100), Agent(101), slow]
+        agents = [Agent(100), *(Agent(101 + i, before=lambda: opened.wait(20)) for i in range(2))]
         sessions = [
             DeviceSession(broker.options, site.device(name), agent).start()
             for name, agent in zip(names, agents, strict=True)
         ]
-        strategy = get_strategy("fedbuff", cohort_size=3, buffer=2, samples=4, rate=0.05)
         with MqttTransport(broker.options, site) as transport, Journal(":memory:") as journal:
             transport.wait_for(3, 10)
             coordinator = Coordinator(
-                transport, journal, strategy, Settings(rounds=6, deadline=10),
+                transport, journal, strategy, Settings(rounds=8, deadline=15),
                 run="a", base=a_model(), cohort=names,
             )  # fmt: skip
-            result = coordinator.run(lambda report: opened.set() if report.round == 2 else None)
-            assert result.status == "done"
-            each = {n: journal.contributions("a", n) for n in range(1, 7)}
+            coordinator.run(lambda report: opened.set() if report.round == 2 else None)
+            assert journal.run("a").status == "done"
+            each = {n: journal.contributions("a", n) for n in range(1, 9)}
+            model = replayed(journal, strategy, a_model(), run="a")
+            assert model.sha256 == journal.current("a")
+        opened.set()
         for session in sessions:
             session.stop()
-    assert [len(found) for found in each.values()] == [2] * 6
-    assert {c.device for n in (1, 2) for c in each[n]} == {"d0", "d1"}
-    assert any(c.device == "d2" and c.staleness >= 1 for found in each.values() for c in found)
+    assert [len(found) for found in each.values()] == [2] * 8
+    for n in (1, 2):  # while the others hang, one device fills the buffer
+        assert [(c.device, c.staleness, c.turn) for c in each[n]] == [("d0", 0, 0), ("d0", 0, 1)]
+    late = [c for found in each.values() for c in found if c.staleness]
+    assert {"d1", "d2"} & {c.device for c in late}
+
+
+@broker_needed
+def test_one_asynchronous_device_gives_the_same_bits_over_mqtt_and_in_this_process() -> None:
+    site, strategy = SiteTopics("alone"), get_strategy("fedbuff", **{**BUFF, "cohort_size": 1})
+
+    def play(transport):
+        return Coordinator(
+            transport, Journal(":memory:"), strategy, Settings(rounds=4, deadline=15),
+            run="a", base=a_model(), cohort=["d0"],
+        ).run()  # fmt: skip
+
+    with (
+        LocalBroker() as broker,
+        DeviceSession(broker.options, site.device("d0"), Agent(100)),
+        MqttTransport(broker.options, site) as transport,
+    ):
+        transport.wait_for(1, 10)
+        over_mqtt = play(transport)
+    assert over_mqtt.artifact.data == play(LoopbackTransport(a_fleet(1))).artifact.data
+    assert over_mqtt.rounds_done == 4
+
+
+@broker_needed
+@pytest.mark.parametrize("name", ["fedavg", "fedbuff"])
+def test_over_mqtt_one_that_vanishes_and_comes_back_counts_in_the_same_round(name) -> None:
+    """With fedbuff it vanishes when it was asked again, which nobody retains for it."""
+    site, sessions = SiteTopics(f"back-{name}"), []
+    asked_again = {"fedavg": 1, "fedbuff": 2}[name]
+    options = {"buffer": 3} if name == "fedbuff" else {}
+    strategy = get_strategy(name, cohort_size=1, samples=4, rate=0.05, **options)
+
+    class Fragile(Agent):
+        works = 0
+
+        def train(self, artefact, plan):
+            self.works += 1
+            if self.works == asked_again:
+                sessions[0].kill()
+                back = DeviceSession(broker.options, site.device("d0"), Agent(100))
+                threading.Timer(0.3, lambda: sessions.append(back.start())).start()
+            return super().train(artefact, plan)
+
+    with LocalBroker() as broker:
+        sessions.append(DeviceSession(broker.options, site.device("d0"), Fragile(100)).start())
+        with MqttTransport(broker.options, site) as transport, Journal(":memory:") as journal:
+            transport.wait_for(1, 10)
+            reports = []
+            Coordinator(
+                transport, journal, strategy,
+                Settings(rounds=1, deadline=20, grace=20, min_updates=strategy.buffer),
+                run="a", base=a_model(), cohort=["d0"],
+            ).run(reports.append)  # fmt: skip
+            assert reports[0].status == "closed" and len(sessions) == 2
+            turns = [c.turn for c in journal.contributions("a", 1)]
+            assert turns == list(range(strategy.buffer))
+        sessions[1].stop()

@@ -94,7 +94,7 @@ class Collector:
 
     def _answered(self, device: str) -> None:
         """A device is done with the round, or asked again at once."""
-        if not self._strategy.asks_again:
+        if self._door.turns.due(device, self._door.offer.round) is None:
             self._done.add(device)
         elif self._accepted < self._strategy.buffer:
             self._ask_again(device)

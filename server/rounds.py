@@ -1,5 +1,6 @@
 """The coordinator: plan, offer, collect, aggregate, checkpoint; over any transport."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -180,7 +181,9 @@ class Coordinator:
     def _wait_for_devices(self) -> list[str]:
         """Who can be asked now; those that went away a moment ago are waited for."""
         end = time.monotonic() + self.settings.deadline
-        fewest = 1 if self.strategy.asks_again else max(self.settings.min_updates, 1)
+        fewest = max(
+            math.ceil(self.settings.min_updates / (self.strategy.most_turns or math.inf)), 1
+        )
         while not self._stop.is_set():
             names = set(self.cohort() if callable(self.cohort) else self.cohort)
             due = time.monotonic() > end
@@ -218,7 +221,7 @@ class Coordinator:
 
     def _door(self, row: RoundRow, base: Artifact, part: slice) -> Admission:
         """What answers must satisfy, given those that are in."""
-        late, turns = self.strategy.max_staleness, Turns(row.round, again=self.strategy.asks_again)
+        late, turns = self.strategy.max_staleness, Turns(row.round, most=self.strategy.most_turns)
         for number in range(max(row.round - late, 1), row.round + 1):
             for entry in self.journal.contributions(row.run, number):
                 turns.note(entry.device, asked=number - entry.staleness, counted=number)

@@ -19,17 +19,17 @@ class Turns:
 
     Args:
         current: number of the open round.
-        again: whether a device that has answered the open round is asked once more.
+        most: how often a device may answer a round; 0: any number.
 
-    >>> turns = Turns(2, again=True)
+    >>> turns = Turns(2, most=2)
     >>> turns.note("a", asked=2, counted=2)
     >>> turns.due("a", 2), turns.due("b", 2)
     (1, 0)
     """
 
-    def __init__(self, current: int, *, again: bool) -> None:
+    def __init__(self, current: int, *, most: int) -> None:
         """Start without an answer."""
-        self._current, self._again = current, again
+        self._current, self._most = current, most
         self._in: Counter[tuple[str, int]] = Counter()
         self._in_time: Counter[tuple[str, int]] = Counter()
 
@@ -49,5 +49,6 @@ class Turns:
         more than that can be on its way.
         """
         there = self._in[device, round]
-        asked = self._again and (round == self._current or there <= self._in_time[device, round])
-        return there if asked or not there else None
+        more = not self._most or there < self._most
+        asked = round == self._current or there <= self._in_time[device, round]
+        return there if more and asked else None

@@ -36,7 +36,7 @@ def figures(data: Path | None) -> Iterator[Figure]:
     yield figure(
         "sine.reptile", float(np.mean([_reptile(seed) for seed in SEEDS])), "mse", "", note
     )
-    longer = Adaptation(8, 10 * PASSES, 0.005, queries=100)
+    longer = Adaptation(8, 10 * PASSES, 0.001, queries=100)
     alone = from_scratch(TASK, model("sine"), longer, clients=WAVES, seeds=SEEDS)
     yield figure("sine.local", alone.mean, "mse", "", f"alone, {10 * PASSES} passes")
 

@@ -40,8 +40,6 @@ class Strategy(Protocol):
     name: ClassVar[str]
     remembers: ClassVar[bool]
     """Whether `aggregate` depends on earlier calls: then a resumed run makes them again."""
-    asks_again: ClassVar[bool]
-    """Whether a device that has answered is asked again at once, also in the same round."""
 
     @property
     def cohort_size(self) -> int:
@@ -50,6 +48,10 @@ class Strategy(Protocol):
     @property
     def buffer(self) -> int:
         """How many accepted updates close a round; more devices may be asked."""
+
+    @property
+    def most_turns(self) -> int:
+        """How often a device may answer a round: it is asked again at once; 0: any number."""
 
     @property
     def max_staleness(self) -> int:

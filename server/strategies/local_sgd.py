@@ -44,8 +44,6 @@ class LocalSgd:
     fewest_epochs: ClassVar[int] = 1
     remembers: ClassVar[bool] = False
     """Whether `aggregate` depends on earlier calls."""
-    asks_again: ClassVar[bool] = False
-    """Whether a device that has answered is asked again at once."""
 
     samples: int = 32
     rate: float = 0.01
@@ -87,6 +85,11 @@ class LocalSgd:
     def buffer(self) -> int:
         """See `Strategy`: the whole cohort."""
         return self.cohort_size
+
+    @property
+    def most_turns(self) -> int:
+        """See `Strategy`: a device answers a round once."""
+        return 1
 
     @property
     def max_staleness(self) -> int:

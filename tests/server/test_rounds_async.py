@@ -116,6 +116,16 @@ def test_a_fast_device_is_asked_again_and_fills_a_buffer_alone() -> None:
     assert journal.contributors("r") == {"d0": (6, 24)}
 
 
+def test_how_often_a_device_counts_in_a_round_can_be_limited() -> None:
+    journal, reports = Journal(":memory:"), []
+    fleet = a_fleet(d2=silent, d3=silent)
+    strategy = get_strategy("fedbuff", **{**BUFF, "buffer": 6}, most_turns=2, robust="median")
+    coordinate(fleet, strategy, journal, rounds=1).run(reports.append)
+    there = [(c.device, c.turn) for c in journal.contributions("r", 1)]
+    assert there == [("d0", 0), ("d0", 1), ("d1", 0), ("d1", 1)]
+    assert fleet[0].trained == 2 and reports[0].status == "closed"  # by the deadline
+
+
 def test_only_those_strategies_ask_again_that_say_so() -> None:
     fleet = a_fleet(d1=silent, d2=silent, d3=silent)
     coordinate(fleet, get_strategy("fedavg", cohort_size=4, samples=4), rounds=1).run()
@@ -144,15 +154,15 @@ def test_an_answer_that_nobody_asked_for_is_refused(number, turn, reason) -> Non
 
 
 @given(
-    st.booleans(),
+    st.integers(0, 3),
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), max_size=20),
 )
-def test_what_is_due_is_what_was_asked_and_not_answered(again, tries) -> None:
+def test_what_is_due_is_what_was_asked_and_not_answered(most, tries) -> None:
     """Against a plain account: rounds 1 to 3 in order, every due answer taken."""
     asked, answered = {}, set()
     kept = []
     for current in (1, 2, 3):
-        turns = Turns(current, again=again)
+        turns = Turns(current, most=most)
         for device, number, counted in kept:
             turns.note(device, asked=number, counted=counted)
         asked |= {(device, current, 0): True for device in "ab"}
@@ -166,7 +176,7 @@ def test_what_is_due_is_what_was_asked_and_not_answered(again, tries) -> None:
             answered.add((device, number, due))
             turns.note(device, asked=number, counted=current)
             kept.append((device, number, current))
-            if again and number == current:
+            if number == current and (not most or due + 1 < most):
                 asked[device, number, due + 1] = True
 
 
@@ -233,7 +243,7 @@ def test_a_buffer_is_the_weighed_sum_over_its_size(behind, chance) -> None:
     assert (strategy.aggregate(base, shuffled, 0.5) == found).all()
 
 
-@pytest.mark.parametrize("options", [{"buffer": 0}, {"max_staleness": -1}, {"robust": "median"}])
+@pytest.mark.parametrize("options", [{"buffer": 0}, {"max_staleness": -1}, {"most_turns": -1}])
 def test_options_that_cannot_be_are_refused(options) -> None:
     with pytest.raises(UsageError):
         get_strategy("fedbuff", **options)

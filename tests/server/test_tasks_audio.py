@@ -119,7 +119,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path, change, named) -> None:
 
 def test_what_is_no_archive_is_refused(tmp_path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(UsageError, match="holds no clips"):
+    with pytest.raises(UsageError, match="cannot be read"):
         clips.read(tmp_path / "bad.npz")
 
 

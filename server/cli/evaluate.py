@@ -51,13 +51,13 @@ def evaluate(
     from server.models import model as shipped
     from server.presets import adaptation
     from server.standing import standing
-    from server.tasks import get_task
+    from server.tasks import get_task, named_after
 
     ours = model in MODELS
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
     file = shipped(model) if ours else Path(model).read_bytes()
-    name = task or _task_of(file)
+    name = task or named_after(Artifact(file).name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
     chosen = get_task(name, **_sized(file, name), **options)
@@ -93,15 +93,6 @@ def evaluate(
         for name, each, worst in measured.rows()
     ]
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
-
-
-def _task_of(file: bytes) -> str:
-    """The task that a model is named after, as its makers here do; else characters."""
-    from edge.artifact import Artifact
-    from server.tasks import TASKS
-
-    first = Artifact(file).name.partition("-")[0]
-    return first if first in TASKS else "characters"
 
 
 def _sized(file: bytes, task: str) -> dict[str, int]:

@@ -314,31 +314,6 @@ def simulate(
 
 
 @app.command()
-def export(
-    folder: RunPath,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default models/ of the run.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the newest model as float32 and int8 .tflite and .onnx, checked in the runtimes.
-
-    Example: tinyfleet server export runs/latest
-    """
-    from server.run import RunFolder
-    from server.shipping import export_run
-
-    files = export_run(RunFolder.existing(folder), out)
-    if as_json:
-        print_json([vars(entry) for entry in files])
-    else:
-        print_table(
-            ["file", "bytes", "SQNR dB", "sha256"],
-            [[f.file, f.bytes, f.sqnr, f.sha256[:16]] for f in files],
-        )
-
-
-@app.command()
 def rollout(
     model: Annotated[Path, typer.Argument(help="A .tflite to deploy.")],
     where: Annotated[

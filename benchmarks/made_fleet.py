@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from firmware_sim.boards import BOARDS
+from ontology.capacity import capacity_triples
 from ontology.describe import thing_triples
 from ontology.describe.federation import Contribution, RoundFacts, result_triples, round_triples
 from ontology.describe.model import ModelFacts, Origin, model_triples
@@ -72,7 +73,8 @@ def _devices(devices: int, models: int, rng: np.random.Generator) -> Iterator[st
     kinds = [_template(name) for name in BOARDS]
     kind, place = rng.integers(len(kinds), size=devices), rng.integers(BUILDINGS, size=devices)
     online, runs = rng.random(devices) < 0.9, rng.random(devices) < 0.7
-    model = rng.integers(models, size=devices)
+    newest = rng.integers(models // VERSIONS, size=devices) * VERSIONS + VERSIONS - 1
+    model = newest - np.where(rng.random(devices) < 0.05, rng.integers(1, VERSIONS, devices), 0)
     since, location = moment(1.7e9), Iri(SCHEMA + "location")
     for number in range(devices):
         device = Iri(device_iri(SITE, f"d{number}"))
@@ -101,4 +103,6 @@ def _template(board: str) -> str:
         for name in dict.fromkeys(senses)
     ]
     context = {"@context": description["@context"]}
-    return "".join(map(_line, thing_triples(context | flat))).replace("d000", "d\0")
+    made = thing_triples(context | flat)
+    made += capacity_triples(made[0].subject, made)
+    return "".join(map(_line, made)).replace("d000", "d\0")

@@ -3,13 +3,14 @@
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from edge.errors import UsageError
 from ontology import gate, resolve
+from ontology.capacity import CAPACITY, capacity_triples
 from ontology.describe import thing_description, thing_triples
 from ontology.describe.federation import (
     DeploymentFacts,
@@ -97,6 +98,7 @@ class Catalog:
         """
         new = thing_triples(description)
         device = new[0].subject
+        new += capacity_triples(device, new)
         stated = {triple.predicate for triple in new if triple.subject == device}
         with self._lock:
             old = [t for t in self._about(device) if t.predicate not in _STATUS - stated]
@@ -110,7 +112,7 @@ class Catalog:
             UsageError: it is not in the catalogue.
         """
         iri = resolve.device(self.store, device)
-        transient = {_ONLINE, _SINCE}
+        transient = {_ONLINE, _SINCE, CAPACITY}
         return thing_description(iri, (t for t in self._about(iri) if t.predicate not in transient))
 
     def set_status(
@@ -128,19 +130,45 @@ class Catalog:
         Returns:
             Whether anything changed; only then is something written.
         """
+        return self.set_statuses([(device, online, running)], at=at) == 1
+
+    def set_statuses(
+        self, changes: Iterable[tuple[str, bool, str | None]], *, at: float | None = None
+    ) -> int:
+        """Note many changes of status in one transaction.
+
+        Args:
+            changes: device, online and running, as for `set_status`; of one device the last counts.
+            at: seconds since 1970; None: now.
+
+        Returns:
+            How many devices changed; nothing is written for the others.
+        """
+        since = moment(time.time() if at is None else at)
         with self._lock:
-            iri = resolve.device(self.store, device)
-            old = [t for p in sorted(_STATUS) for t in self.store.match(iri, p)]
-            new = [Triple(iri, _ONLINE, literal(online))]
-            if running:
-                new.append(Triple(iri, _RUNNING, Iri(model_iri(running))))
-            elif not online:
-                new += [t for t in old if t.predicate == _RUNNING]
-            if set(new) == {t for t in old if t.predicate != _SINCE}:
-                return False
-            new.append(Triple(iri, _SINCE, moment(time.time() if at is None else at)))
-            self.store.replace(old, new)
-            return True
+            asked = {resolve.device(self.store, name): (on, run) for name, on, run in changes}
+            gone: list[Triple] = []
+            come: list[Triple] = []
+            changed = 0
+            for iri, (online, running) in asked.items():
+                old = [t for p in sorted(_STATUS) for t in self.store.match(iri, p)]
+                new = [Triple(iri, _ONLINE, literal(online))]
+                if running:
+                    new.append(Triple(iri, _RUNNING, Iri(model_iri(running))))
+                elif not online:
+                    new += [t for t in old if t.predicate == _RUNNING]
+                if set(new) == {t for t in old if t.predicate != _SINCE}:
+                    continue
+                changed += 1
+                gone += old
+                come += [*new, Triple(iri, _SINCE, since)]
+            self.store.replace(gone, come)
+            return changed
+
+    def load(self, lines: Iterable[bytes]) -> int:
+        """Put in very many facts at once, such as those that `dump` gave; see `Store.load`."""
+        with self._lock:
+            return self.store.load(lines)
 
     def put_model(
         self,

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from ontology.results import Result, Row
 from ontology.terms import Iri, Literal, Term, Triple
 
 MEMORY = ":memory:"
+_CHUNK = 100_000  # lines; the engine's memory grows with it
 
 
 class CatalogBusy(TinyfleetError):
@@ -33,6 +35,9 @@ class Store(Protocol):
 
     def query(self, text: str, max_rows: int) -> Result:
         """Evaluate a SPARQL 1.1 query; SyntaxError where it is none."""
+
+    def load(self, lines: Iterable[bytes]) -> int:
+        """Put in very many triples at once; gives how many lines of N-Triples there were."""
 
     def dump(self) -> str:
         """Everything, as sorted N-Triples."""
@@ -139,13 +144,36 @@ class OxigraphStore:
         else:
             names = [variable.value for variable in answer.variables]
         rows: list[Row] = []
+        plain = _Plainer(self._ox).term
         for row in answer:
             if len(rows) == max_rows:
                 raise QueryError(
                     f"the query has more than {max_rows} rows.", hint="LIMIT, or a narrower pattern"
                 )
-            rows.append(tuple(None if term is None else _plain(term) for term in row))
+            rows.append(tuple([plain(term) for term in row]))
         return Result(tuple(names), tuple(rows))
+
+    def load(self, lines: Iterable[bytes]) -> int:
+        """Put in very many triples at once, fast and in little memory; not in one transaction.
+
+        Args:
+            lines: of N-Triples.
+
+        Returns:
+            How many lines there were.
+
+        Raises:
+            UsageError: a line is no triple; those of the chunks before it are in.
+        """
+        source, count = iter(lines), 0
+        while chunk := list(islice(source, _CHUNK)):
+            try:
+                self.engine.bulk_load(input=b"".join(chunk), format=self._ox.RdfFormat.N_TRIPLES)
+            except SyntaxError as error:
+                raise UsageError(f"after line {count}: {error}.", hint="N-Triples") from None
+            count += len(chunk)
+        self.engine.optimize()
+        return count
 
     def dump(self) -> str:
         """Everything, as sorted N-Triples."""
@@ -156,6 +184,27 @@ class OxigraphStore:
         if self._store is not None and self.path is not None and not self.read_only:
             (self.path / "owner.json").unlink(missing_ok=True)
         self._store = None
+
+
+class _Plainer:
+    """Turns an engine's terms into ours; the literals of an answer repeat, so they are kept.
+
+    Args:
+        ox: the engine's module.
+    """
+
+    def __init__(self, ox: Any) -> None:
+        self._node, self._known = ox.NamedNode, dict[Any, Term]()
+
+    def term(self, term: Any) -> Term | None:
+        if term is None:
+            return None
+        if type(term) is self._node:
+            return Iri(term.value)
+        found = self._known.get(term)
+        if found is None:
+            found = self._known[term] = _plain(term)
+        return found
 
 
 def _engine() -> Any:

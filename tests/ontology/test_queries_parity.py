@@ -47,7 +47,10 @@ def test_rdflib_gives_the_same_rows(catalog: Catalog, name: str) -> None:
         for row in ours.rows
     ]  # fmt: skip
     expected = [[value(term) for term in row] for row in theirs]
-    assert comparable(parsed) == comparable(expected)
+    one, two = comparable(parsed), comparable(expected)
+    if query.text.rstrip().endswith("}"):  # no order is promised
+        one, two = sorted(one), sorted(two)
+    assert one == two
 
 
 @pytest.mark.parametrize("name", sorted(named_queries()))
@@ -74,7 +77,7 @@ def test_what_the_queries_say(catalog: Catalog, sha: dict[str, str]) -> None:
     assert column(catalog, "models-for-device", "trains", device="nano-1") == [True] * 3 + [False]
     assert column(catalog, "cohort", "device", model="characters") == [device + "nano-1"]
     trains = column(catalog, "devices-for-model", "trains", model=sha["v0"])
-    assert trains == [True, False]
+    assert sorted(trains, key=str) == [False, True]
     assert column(catalog, "stale", "device") == [device + "nano-2"]
     assert column(catalog, "stale", "newest") == ["urn:sha256:" + sha["v2"]]
     ancestors = column(catalog, "lineage", "ancestor", model="characters-int8")

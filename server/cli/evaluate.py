@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.options import AsJson, print_json, print_table
+from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
 
 
 def evaluate(
@@ -34,6 +34,7 @@ def evaluate(
     pooled: Annotated[
         int, typer.Option(min=0, help="Steps of the pooled training; 0: leave it out.")
     ] = 20_000,
+    task_option: TaskOptions = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on unseen clients: not adapted, adapted, and beside its baselines.
@@ -60,7 +61,8 @@ def evaluate(
     name = task or named_after(Artifact(file).name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    chosen = get_task(name, **_sized(file, name), **options)
+    options = _sized(file, name) | values_of(task_option, "--task-option") | options
+    chosen = get_task(name, **options)
     made = name in MODELS and file == shipped(name)
     usual = adaptation(name, frozen=made or Artifact(file).frozen_layers > 0)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}

@@ -113,7 +113,8 @@ while True:
     child = os.fork()
     if not child:
         os._exit(bool(crash.play(path, name, rounds=rounds, broker=broker)) ^ 1)
-    end, ended = time.monotonic() + (chance.uniform(0, 0.03 + 0.03 * (kills % 4)) if kills < 80 else 60), 0
+    wait = chance.uniform(0, 0.03 + 0.03 * (kills % 4)) if kills < 80 else 60
+    end, ended = time.monotonic() + wait, 0
     while not ended and time.monotonic() < end:
         time.sleep(0.001)
         ended, status = os.waitpid(child, os.WNOHANG)

@@ -192,9 +192,11 @@ class Offer(Message):
         plan: how to train.
         deadline: Unix time, seconds, after which the coordinator may close the round.
         id: correlation id, repeated in the answers.
+        turn: how often the one device that this goes to has answered the round before.
     """
 
     message: ClassVar[str] = "offer"
+    added: ClassVar[frozenset[str]] = frozenset({"turn"})
 
     run: Name
     round: int
@@ -203,6 +205,7 @@ class Offer(Message):
     plan: Plan
     deadline: float
     id: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, eq=False)

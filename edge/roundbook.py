@@ -44,30 +44,30 @@ class RoundBook:
         """Start with no round open."""
         self._lock = threading.Lock()
         self._open: dict[str, Offer] = {}
-        self._answers: Kept[tuple[str, int, str]] = Kept(16)
+        self._answers: Kept[tuple[str, int, int, str]] = Kept(16)
 
     def answer(self, offer: Offer) -> bytes | None:
-        """The update that was sent for this run, round and base, if there was one.
+        """The update that was sent for this run, round, turn and base, if there was one.
 
         The same bytes, unless the offer has a new correlation id (a coordinator that resumed):
         then what was learnt, under that id.
         """
         with self._lock:
-            sent = self._answers.get((offer.run, offer.round, offer.base))
+            sent = self._answers.get(_key(offer))
             if sent is None:
                 return None
             update = Update.decode(sent)
             if update.id == offer.id:
                 return sent
             again = replace(update, id=offer.id).encode()
-            self._answers.put((offer.run, offer.round, offer.base), again)
+            self._answers.put(_key(offer), again)
             return again
 
     def open(self, offer: Offer) -> bool:
         """Make this the open round of its run; False if it is not newer than the open one."""
         with self._lock:
             current = self._open.get(offer.run)
-            if current is not None and offer.round <= current.round:
+            if current is not None and (offer.round, offer.turn) <= (current.round, current.turn):
                 return False
             self._open[offer.run] = offer
             return True
@@ -82,14 +82,14 @@ class RoundBook:
         with self._lock:
             if not self._counts(offer):
                 return False
-            self._answers.put((offer.run, offer.round, offer.base), update)
+            self._answers.put(_key(offer), update)
             return True
 
     def _counts(self, offer: Offer) -> bool:
         current, late = self._open.get(offer.run), offer.plan.max_staleness
         if current is None:
             return late > 0  # one round is closed, the next is not yet offered
-        return current is offer or 0 <= current.round - offer.round <= late
+        return current is offer or 0 < current.round - offer.round <= late
 
     def give_up(self, offer: Offer) -> bool:
         """Forget an open round, so that a repeated offer is tried afresh."""
@@ -103,3 +103,7 @@ class RoundBook:
         """Forget the open round of a run: its offer was taken back."""
         with self._lock:
             self._open.pop(run, None)
+
+
+def _key(offer: Offer) -> tuple[str, int, int, str]:
+    return offer.run, offer.round, offer.turn, offer.base

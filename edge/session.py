@@ -140,7 +140,8 @@ class DeviceSession:
 
     def _connected(self, client: paho.Client) -> None:
         self._client = client
-        _, mine = client.subscribe([(self.topics.cmd, 1), (self.topics.shared.offers, 1)])
+        topics = (self.topics.cmd, self.topics.offer, self.topics.shared.offers)
+        _, mine = client.subscribe([(topic, 1) for topic in topics])
 
         def subscribed(client: paho.Client, data: Any, mid: int, *_: Any) -> None:
             if mid == mine:
@@ -162,6 +163,9 @@ class DeviceSession:
             return
         if topic == self.topics.cmd:
             self._take_command(Command.decode(payload))
+        elif topic == self.topics.offer:
+            offer = Offer.decode(payload)
+            self._take_offer(offer.run, offer)
         elif topic.endswith("/offer"):
             run = topic.split("/")[-2]
             if payload:

@@ -141,6 +141,11 @@ class DeviceTopics:
         return self.leaf("ack")
 
     @property
+    def offer(self) -> str:
+        """The open round once more, for this device alone (down)."""
+        return self.leaf("offer")
+
+    @property
     def cmd(self) -> str:
         """`Command` to this device (down)."""
         return self.leaf("cmd")

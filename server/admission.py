@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.messages import Decline, MessageError, Offer, Update, decode_update
 from server.transports.base import Mail
+from server.turns import Turns, offer_id
 
 __all__ = ["NORM_MULTIPLE", "Admission", "Verdict", "norm_limit"]
 
@@ -31,6 +32,7 @@ class Verdict:
         delta: float32 [n], where accepted.
         size: bytes that came.
         staleness: how many rounds an accepted update is behind.
+        turn: how many of this device and beginning were accepted before it.
     """
 
     device: str
@@ -41,6 +43,7 @@ class Verdict:
     delta: NDArray[np.float32] | None = None
     size: int = 0
     staleness: int = 0
+    turn: int = 0
 
     @property
     def accepted(self) -> bool:
@@ -66,14 +69,14 @@ class Admission:
         offer: the round as offered.
         n_parameters: float32 values that a delta must have.
         norm_limit: largest Euclidean norm that a delta may have.
-        accepted: device and round of each update that is in already.
+        turns: the answers that are in already, and those that may still come.
         earlier: rounds that may still be answered, by their number.
     """
 
     offer: Offer
     n_parameters: int
     norm_limit: float
-    accepted: set[tuple[str, int]]
+    turns: Turns
     earlier: Mapping[int, Offer] = field(default_factory=dict)
 
     def judge(self, mail: Mail) -> Verdict:
@@ -88,7 +91,8 @@ class Admission:
             return place
         offer = self.earlier.get(answer.round, self.offer)
         now = offer is self.offer
-        if (mail.device, answer.round) in self.accepted:
+        there = self.turns.answered(mail.device, answer.round)
+        if answer.id in self._ids(answer, range(there)):
             return self._no(mail, "duplicate: an update of this round is in already", answer)
         if answer.base != offer.base:
             said = f"wrong base: {answer.base[:12]} came, {offer.base[:12]} was offered"
@@ -107,11 +111,16 @@ class Admission:
         if answer.round < offer.round:
             said = f"late: it answers round {answer.round}, round {offer.round} is open"
             return self._no(mail, said, answer, round=answer.round)
-        if answer.round != offer.round or answer.id != offer.id:
+        due = self.turns.due(sender, offer.round)
+        turns = range(self.turns.answered(sender, offer.round) + (due is not None))
+        if answer.round != offer.round or answer.id not in self._ids(answer, turns):
             return self._no(mail, f"wrong round: {answer.id[:60]} came, {offer.id} is open", answer)
         if sender not in offer.cohort:
             return self._no(mail, "not in the cohort of this round", answer)
         return None
+
+    def _ids(self, answer: Update | Decline, turns: range) -> list[str]:
+        return [offer_id(answer.run, answer.round, turn) for turn in turns]
 
     def _weigh(self, mail: Mail, update: Update, offer: Offer) -> Verdict:
         """Check the numbers of an update that is in its place."""
@@ -140,6 +149,7 @@ class Admission:
             delta,
             len(mail.payload or b""),
             self.offer.round - offer.round,
+            self.turns.answered(mail.device, offer.round),
         )
 
     def _no(

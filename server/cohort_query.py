@@ -40,11 +40,14 @@ def read_query(path: Path) -> str:
     """The text of a .rq file.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is empty.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        query = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", hint="a .rq file") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .rq file") from error
+    if not query.strip():
+        raise UsageError(f"{path} is empty.", hint="SELECT ?device ...")
+    return query

@@ -152,10 +152,11 @@ class Journal:
         blob = None if delta is None else np.ascontiguousarray(delta, "<f4").tobytes()
         with self._transaction():
             self._db.execute(
-                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
                  row.loss_first, row.loss_mean, row.loss_last, row.bytes,
-                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time, row.staleness),
+                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time, row.staleness,
+                 row.turn),
             )  # fmt: skip
 
     def close_round(
@@ -215,7 +216,7 @@ class Journal:
         """The answers of a run, or of one round of it, in the order they came."""
         rows = self._db.execute(
             "SELECT run, round, device, accepted, reason, samples, loss_first, loss_mean,"
-            " loss_last, bytes, meters, time, staleness FROM updates"
+            " loss_last, bytes, meters, time, staleness, turn FROM updates"
             " WHERE run=?1 AND (?2 IS NULL OR round=?2) ORDER BY id",
             (run, round),
         )
@@ -224,8 +225,8 @@ class Journal:
     def contributions(self, run: str, round: int) -> list[Contribution]:
         """The accepted updates of a round, by device name."""
         rows = self._db.execute(
-            "SELECT device, delta, samples, staleness FROM updates"
-            " WHERE run=? AND round=? AND accepted ORDER BY device, id",
+            "SELECT device, delta, samples, staleness, turn FROM updates"
+            " WHERE run=? AND round=? AND accepted ORDER BY device, staleness, turn",
             (run, round),
         )
         return [
@@ -234,6 +235,7 @@ class Journal:
                 np.frombuffer(row["delta"], "<f4"),
                 row["samples"],
                 row["staleness"],
+                row["turn"],
             )
             for row in rows
         ]
@@ -249,7 +251,7 @@ class Journal:
         ]
 
     def contributors(self, run: str) -> dict[str, tuple[int, int]]:
-        """For each device: rounds it contributed to, and samples it learnt in them."""
+        """For each device: updates that counted, and samples learnt in them."""
         rows = self._db.execute(
             "SELECT device, COUNT(*) AS n, SUM(samples) AS samples FROM updates"
             " WHERE run=? AND accepted GROUP BY device ORDER BY device",

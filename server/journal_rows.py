@@ -13,7 +13,7 @@ __all__ = [
     "UpdateRow", "round_row", "update_row",
 ]  # fmt: skip
 
-VERSION = 2
+VERSION = 3
 """Schema version, kept in the file's user_version."""
 
 RunStatus = Literal["running", "stopped", "done", "failed"]
@@ -30,9 +30,9 @@ CREATE TABLE updates (id INTEGER PRIMARY KEY, run TEXT NOT NULL, round INTEGER N
     device TEXT NOT NULL, accepted INTEGER NOT NULL, reason TEXT NOT NULL,
     samples INTEGER NOT NULL, loss_first REAL, loss_mean REAL, loss_last REAL,
     bytes INTEGER NOT NULL, meters TEXT NOT NULL, delta BLOB, time REAL NOT NULL,
-    staleness INTEGER NOT NULL DEFAULT 0,
+    staleness INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0,
     FOREIGN KEY (run, round) REFERENCES rounds) STRICT;
-CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness) WHERE accepted;
+CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness, turn) WHERE accepted;
 CREATE INDEX updates_of_round ON updates (run, round);
 CREATE TABLE checkpoints (sha256 TEXT PRIMARY KEY, artifact BLOB NOT NULL) STRICT;
 """
@@ -42,7 +42,12 @@ MIGRATIONS = {
 ALTER TABLE updates ADD COLUMN staleness INTEGER NOT NULL DEFAULT 0;
 DROP INDEX one_accepted;
 CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness) WHERE accepted;
-"""
+""",
+    2: """
+ALTER TABLE updates ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+DROP INDEX one_accepted;
+CREATE UNIQUE INDEX one_accepted ON updates (run, round, device, staleness, turn) WHERE accepted;
+""",
 }
 """What makes a journal of a version one of the next."""
 
@@ -80,7 +85,8 @@ class RoundRow:
 class UpdateRow:
     """One answer of a device: accepted, or rejected or declined with its reason.
 
-    `staleness` is how many rounds before this one an accepted one began.
+    `staleness` is how many rounds before this one an accepted one began, `turn` how many of that
+    device and beginning came before it.
     """
 
     run: str
@@ -96,6 +102,7 @@ class UpdateRow:
     meters: Mapping[str, float] | None = None
     time: float = 0.0
     staleness: int = 0
+    turn: int = 0
 
 
 def round_row(row: sqlite3.Row) -> RoundRow:

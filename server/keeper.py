@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +15,7 @@ from edge.messages import State
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
+    from server.journal import UpdateRow
     from server.rounds import RoundReport
 
 __all__ = ["Keeper"]
@@ -93,9 +94,6 @@ class Keeper:
                 round=report.round,
                 metrics=report.metrics,
             )
-        contributors = tuple(
-            (self.iri(row.device), row.samples, row.accepted, row.reason) for row in report.updates
-        )
         self.catalog.record_round(
             RoundFacts(
                 run=report.run,
@@ -105,10 +103,22 @@ class Keeper:
                 result=report.result,
                 started=report.started,
                 ended=report.ended,
-                contributors=contributors,
+                contributors=tuple(self._contributions(report.updates)),
                 metrics=report.metrics,
             )
         )
+
+    def _contributions(
+        self, updates: Iterable["UpdateRow"]
+    ) -> Iterator[tuple[str, int, bool, str]]:
+        """What each device gave, once: its answers that count, or why the last does not."""
+        answers: dict[str, list[UpdateRow]] = {}
+        for row in updates:
+            answers.setdefault(row.device, []).append(row)
+        for device, rows in answers.items():
+            counted = [row for row in rows if row.accepted]
+            samples = sum(row.samples for row in counted or rows[-1:])
+            yield self.iri(device), samples, bool(counted), "" if counted else rows[-1].reason
 
     def exported(
         self, artifact: Artifact, *, name: str, task: str, source: str, metrics: Mapping[str, float]

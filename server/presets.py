@@ -18,6 +18,7 @@ SHOTS = {
 
 ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "sine": {"shots": 10, "epochs": 16, "rate": 0.002},
+    "sine.tflite": {"shots": 8, "epochs": 8, "rate": 0.0003},
     "characters": {"shots": 5, "epochs": 1, "rate": 0.1},
     "characters.tflite": {"shots": 1, "epochs": 10, "rate": 0.001, "train_layers": 1},
     "digits": {"shots": 5, "epochs": 10, "rate": 0.02},

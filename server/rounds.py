@@ -1,11 +1,10 @@
 """The coordinator: plan, offer, collect, aggregate, checkpoint; over any transport."""
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal, Self
 
 import numpy as np
@@ -14,58 +13,23 @@ from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.layout import sent
 from edge.messages import Offer
-from server.admission import NORM_MULTIPLE, Admission, Verdict, norm_limit
+from server.admission import Admission, norm_limit
+from server.attendance import Attendance
 from server.cohort import Cohort, NoDevices, RoundsFailed, sample
-from server.journal import Journal, RoundRow, UpdateRow
+from server.collector import Collector
+from server.journal import Journal, RoundRow
 from server.reports import RoundReport, RunResult, figures, report_of
+from server.settings import Settings
 from server.strategies import Strategy, get_strategy
-from server.transports.base import Mail, Transport
+from server.transports.base import Transport
+from server.turns import Turns, offer_id
 
 __all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
 
-_log = logging.getLogger("tinyfleet.rounds")
 _TICK = 0.1
 
 Evaluate = Callable[[int, Artifact], Mapping[str, float]]
 """Metrics of the model after a round; they are kept in the journal."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is coordinated; kept in the journal for `Coordinator.resume`.
-
-    Args:
-        rounds: how many rounds.
-        seed: of the choice of cohorts.
-        deadline: seconds until a round is closed without those that did not answer.
-        min_updates: accepted updates that a round needs (at most its cohort).
-        norm_multiple: a delta longer than this many times the base is refused.
-        max_failures: rounds in a row that may fail before the run does.
-        grace: seconds that a device which went away is waited for; it may only be reconnecting.
-        over_select: how many times as many devices are asked as a round takes; the first count.
-    """
-
-    rounds: int
-    seed: int = 0
-    deadline: float = 30.0
-    min_updates: int = 1
-    norm_multiple: float = NORM_MULTIPLE
-    max_failures: int = 3
-    grace: float = 2.0
-    over_select: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse to ask fewer than a round takes."""
-        if not 1 <= self.over_select < math.inf:
-            raise UsageError(f"over_select is {self.over_select:g}, 1 or more is allowed.")
-
-
-@dataclass
-class _Tally:
-    """Who has answered an open round, and how many updates are in."""
-
-    accepted: int
-    answered: set[str]
 
 
 class Coordinator:
@@ -101,7 +65,13 @@ class Coordinator:
         self.strategy, self.settings = strategy, settings
         self.run_id, self.cohort, self.evaluate = run, cohort, evaluate
         self._stop = threading.Event()
-        self._away: dict[str, float] = {}  # since when, monotonic seconds
+        if settings.min_updates > strategy.buffer:
+            raise UsageError(
+                f"a round needs {settings.min_updates} updates, and {strategy.name} closes it with"
+                f" {strategy.buffer}.",
+                hint="fewer --min-updates, or a larger --cohort-size (fedbuff: --option buffer=)",
+            )
+        self._attendance = Attendance(transport, settings.grace)
         if all(row.run != run for row in journal.runs()):
             if base is None:
                 raise NoDevices(f"run {run!r} is new and has no model to start from.")
@@ -149,7 +119,7 @@ class Coordinator:
             on_round: called after each round, closed or failed.
 
         Raises:
-            NoDevices: nobody could be asked for as long as a round's deadline.
+            NoDevices: too few could be asked for as long as a round's deadline.
             RoundsFailed: too many rounds in a row got too few updates.
         """
         self.journal.set_status(self.run_id, "running")
@@ -179,15 +149,6 @@ class Coordinator:
 
     # One round.
 
-    @property
-    def _asked(self) -> int:
-        """How many devices are asked."""
-        return math.ceil(self.strategy.cohort_size * self.settings.over_select)
-
-    def _needed(self, row: RoundRow) -> int:
-        """How many updates a round must get, or it fails."""
-        return min(self.settings.min_updates, self.strategy.buffer, len(row.cohort))
-
     def _next(self) -> RoundRow | None:
         """The open round, or a new one; None if there is none or the run is stopped."""
         newest = self.journal.rounds(self.run_id, newest=1)
@@ -200,6 +161,7 @@ class Coordinator:
         if not names:
             return None
         total = self.settings.rounds
+        asked = self.settings.asked(self.strategy.cohort_size)
         row = RoundRow(
             run=self.run_id,
             round=number,
@@ -207,7 +169,7 @@ class Coordinator:
             base=self.journal.current(self.run_id),
             result=None,
             plan=self.strategy.plan(number, total),
-            cohort=sample(names, self._asked, seed=self.settings.seed, round=number),
+            cohort=sample(names, asked, seed=self.settings.seed, round=number),
             outer_rate=self.strategy.outer_rate(number, total),
             started=time.time(),
             ended=None,
@@ -219,118 +181,63 @@ class Coordinator:
     def _wait_for_devices(self) -> list[str]:
         """Who can be asked now; those that went away a moment ago are waited for."""
         end = time.monotonic() + self.settings.deadline
+        fewest = max(
+            math.ceil(self.settings.min_updates / (self.strategy.most_turns or math.inf)), 1
+        )
         while not self._stop.is_set():
             names = set(self.cohort() if callable(self.cohort) else self.cohort)
-            gone, due = self._gone(), time.monotonic() > end
-            ready = names - self._away.keys()
-            if ready and (due or not names & (self._away.keys() - gone)):
-                return sorted(ready)
+            due = time.monotonic() > end
+            ready = self._attendance.ready(names, due=due)
+            if len(ready) >= fewest:
+                return ready
             if due:
+                there = f"only {len(ready)} of {fewest} devices" if ready else "no device"
                 raise NoDevices(
-                    f"no device to ask in run {self.run_id!r}.",
-                    hint="tinyfleet edge run, or another --cohort",
+                    f"{there} to ask in run {self.run_id!r}.",
+                    hint="tinyfleet edge run, another --cohort, or fewer --min-updates",
                 )
             self._stop.wait(_TICK)
         return []
-
-    def _gone(self) -> set[str]:
-        """Devices that have been away for longer than the grace."""
-        now = time.monotonic()
-        for name, online in self.transport.presence().items():
-            if online:
-                self._away.pop(name, None)
-            else:
-                self._away.setdefault(name, now)
-        return {name for name, since in self._away.items() if now - since >= self.settings.grace}
 
     def _play(self, row: RoundRow) -> RoundReport | None:
         """Offer a round, collect and close it; None if the run was stopped before."""
         if self._stop.is_set():
             return None
         base = Artifact(self.journal.artifact(row.base))
-        parameters = base.parameters()
         part = sent(base.tail_spec, row.plan)
-        offer = _offer_of(row, time.time() + self.settings.deadline)
-        limit = norm_limit(parameters, self.settings.norm_multiple)
-        before = self.journal.rounds(
-            row.run, newest=self.strategy.max_staleness, upto=row.round - 1
-        )
-        earlier = {old.round: _offer_of(old, 0.0) for old in before}
-        door = Admission(offer, part.stop - part.start, limit, self._in_already(row), earlier)
+        door = self._door(row, base, part)
         self.transport.publish_model(base.sha256, base.data)
-        self.transport.offer(offer)
+        self.transport.offer(door.offer)
         try:
-            if not self._collect(door, row):
+            collector = Collector(
+                self.transport, self.journal, self.strategy, self.settings, row, door,
+                self._attendance,
+            )  # fmt: skip
+            if not collector.collect(self._stop):
                 return None
         finally:
             self.transport.close_round(row.run)
         return self._close(row, base, part)
 
-    def _in_already(self, row: RoundRow) -> set[tuple[str, int]]:
-        """Device and own round of all updates that could come once more."""
-        rounds = range(max(row.round - self.strategy.max_staleness, 1), row.round + 1)
-        return {
-            (entry.device, number - entry.staleness)
-            for number in rounds
-            for entry in self.journal.contributions(row.run, number)
-        }
-
-    def _collect(self, door: Admission, row: RoundRow) -> bool:
-        """Take answers until the round is complete or due; False if the run was stopped."""
-        cohort, needed = set(row.cohort), self._needed(row)
-        there = self.journal.contributions(row.run, row.round)
-        tally = _Tally(len(there), {entry.device for entry in there if not entry.staleness})
-        end = time.monotonic() + self.settings.deadline
-        while tally.accepted < self.strategy.buffer and not _complete(
-            tally, cohort, needed, self._gone()
-        ):
-            left = end - time.monotonic()
-            if self._stop.is_set():
-                return False
-            if left <= 0:
-                break
-            mail = self.transport.receive(min(left, _TICK))
-            if mail is not None and mail.payload is not None:
-                self._take(door, tally, mail)
-        return True
-
-    def _take(self, door: Admission, tally: _Tally, mail: Mail) -> None:
-        verdict = door.judge(mail)
-        self._enter(door.offer, verdict)
-        if verdict.accepted:
-            door.accepted.add((mail.device, door.offer.round - verdict.staleness))
-            tally.accepted += 1
-        if verdict.answers:
-            tally.answered.add(mail.device)
-
-    def _enter(self, offer: Offer, verdict: Verdict) -> None:
-        """Enter an answer in the journal, under the round it belongs to if that one exists."""
-        if not verdict.accepted:
-            _log.info("%s, round %d: %s", verdict.device, verdict.round, verdict.reason)
-        update = verdict.update
-        self.journal.add_update(
-            UpdateRow(
-                run=offer.run,
-                round=verdict.round if 1 <= verdict.round <= offer.round else offer.round,
-                device=verdict.device,
-                accepted=verdict.accepted,
-                reason=verdict.reason,
-                samples=update.samples if update else 0,
-                loss_first=update.loss_first if update else None,
-                loss_mean=update.loss_mean if update else None,
-                loss_last=update.loss_last if update else None,
-                bytes=verdict.size,
-                meters=update.meters if update else {},
-                time=time.time(),
-                staleness=verdict.staleness,
-            ),
-            verdict.delta,
+    def _door(self, row: RoundRow, base: Artifact, part: slice) -> Admission:
+        """What answers must satisfy, given those that are in."""
+        late, turns = self.strategy.max_staleness, Turns(row.round, most=self.strategy.most_turns)
+        for number in range(max(row.round - late, 1), row.round + 1):
+            for entry in self.journal.contributions(row.run, number):
+                turns.note(entry.device, asked=number - entry.staleness, counted=number)
+        earlier = self.journal.rounds(row.run, newest=late, upto=row.round - 1)
+        return Admission(
+            _offer_of(row, time.time() + self.settings.deadline),
+            part.stop - part.start,
+            norm_limit(base.parameters(), self.settings.norm_multiple),
+            turns,
+            {old.round: _offer_of(old, 0.0) for old in earlier},
         )
 
     def _close(self, row: RoundRow, base: Artifact, part: slice) -> RoundReport:
         """Aggregate what was accepted, in the journal's words, and enter the result."""
         updates = self.journal.contributions(row.run, row.round)
-        failed = len(updates) < self._needed(row)
+        failed = len(updates) < self.settings.min_updates
         result = base
         if not failed and updates:
             parameters = base.parameters()
@@ -357,7 +264,7 @@ class Coordinator:
 
 
 def _offer_of(row: RoundRow, deadline: float) -> Offer:
-    name = f"{row.run}/{row.round}"
+    name = offer_id(row.run, row.round)
     return Offer(row.run, row.round, row.base, row.cohort, row.plan, deadline, name)
 
 
@@ -368,13 +275,3 @@ def _remind(strategy: Strategy, journal: Journal, run: str) -> None:
         if row.status == "closed" and updates:
             nowhere = np.zeros(updates[0].delta.size, np.float32)
             strategy.aggregate(nowhere, updates, row.outer_rate)
-
-
-def _complete(tally: _Tally, cohort: set[str], needed: int, gone: set[str]) -> bool:
-    """Whether nothing that counts can still come.
-
-    While there are too few updates, those that went away are waited for until the deadline.
-    """
-    if tally.accepted >= needed:
-        return cohort <= tally.answered | gone
-    return cohort <= tally.answered

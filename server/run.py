@@ -46,6 +46,7 @@ class RunConfig:
         evaluate_every: rounds between evaluations on unseen clients; 0: never.
         fleet: how a demo's own fleet is made again; empty: the fleet is not ours.
         task_options: options of the task.
+        cohort: SPARQL that says who takes part; empty: whoever is online.
     """
 
     run: str
@@ -57,6 +58,7 @@ class RunConfig:
     evaluate_every: int = 10
     fleet: Mapping[str, Any] = field(default_factory=dict)
     task_options: Mapping[str, Any] = field(default_factory=dict)
+    cohort: str = ""
 
 
 class RunFolder:
@@ -121,6 +123,7 @@ def read_config(journal: Journal) -> RunConfig:
         evaluate_every=config["evaluate_every"],
         fleet=config["fleet"],
         task_options=config.get("task_options", {}),
+        cohort=config.get("cohort", ""),
     )
 
 
@@ -223,6 +226,7 @@ class Run:
                     "evaluate_every": config.evaluate_every,
                     "fleet": dict(config.fleet),
                     "task_options": dict(config.task_options),
+                    "cohort": config.cohort,
                 },
                 evaluate=evaluate,
             )

@@ -57,11 +57,12 @@ def evaluate(
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
     file = shipped(model) if ours else Path(model).read_bytes()
-    name = task or (model if ours else "characters")
+    name = task or _task_of(file)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
     chosen = get_task(name, **_sized(file, name), **options)
-    usual = adaptation(name, frozen=Artifact(file).frozen_layers > 0)
+    made = name in MODELS and file == shipped(name)
+    usual = adaptation(name, frozen=made or Artifact(file).frozen_layers > 0)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)
@@ -92,6 +93,15 @@ def evaluate(
         for name, each, worst in measured.rows()
     ]
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
+
+
+def _task_of(file: bytes) -> str:
+    """The task that a model is named after, as its makers here do; else characters."""
+    from edge.artifact import Artifact
+    from server.tasks import TASKS
+
+    first = Artifact(file).name.partition("-")[0]
+    return first if first in TASKS else "characters"
 
 
 def _sized(file: bytes, task: str) -> dict[str, int]:

@@ -101,6 +101,7 @@ def run(
 
     Example: tinyfleet server run --task characters --rounds 40 --devices 4
     """
+    from server.cohort_query import read_query
     from server.experiment import base_model
     from server.presets import strategy_options
     from server.rounds import Settings
@@ -143,6 +144,7 @@ def run(
             over_select=over_select,
         ),
         task_options=of_task,
+        cohort=read_query(cohort) if cohort is not None else "",
     )
     from server.run import Run
     from server.trackers import open_trackers
@@ -159,13 +161,15 @@ def run(
                 f"{len(found)} of {devices} devices are online at site {site!r}.",
                 hint="tinyfleet sim run --board nano33ble, or tinyfleet edge run",
             )
-        return _play(running, first, cohort, trackers)
+        return _play(running, first, configured.cohort, trackers)
 
 
 @app.command()
 def resume(
     folder: RunPath,
-    cohort: Annotated[Path | None, typer.Option(help="A .rq file, as for `server run`.")] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="Another .rq file than that of `server run`.")
+    ] = None,
     broker: Annotated[
         str | None, typer.Option(help="Broker; for a demo's run one is started again.")
     ] = None,
@@ -180,6 +184,7 @@ def resume(
 
     Example: tinyfleet server resume runs/latest
     """
+    from server.cohort_query import read_query
     from server.run import Run, RunFolder, stored_config
     from server.trackers import open_trackers
 
@@ -191,7 +196,8 @@ def resume(
         return resume_demo(existing)
     link = broker_options(broker or DEFAULT_BROKER, ca, cert, key, username, password)
     with open_trackers(log, config.run) as trackers, Run(existing, link) as running:
-        return _play(running, None, cohort, trackers)
+        asked = read_query(cohort) if cohort is not None else config.cohort
+        return _play(running, None, asked, trackers)
 
 
 @app.command()
@@ -372,16 +378,16 @@ def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
     return {name: parsed(value) for name, value in settings_of(given, flag).items()}
 
 
-def _play(running: Any, base: Any, cohort: Path | None, trackers: Any) -> int:
+def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
     from dataclasses import asdict
 
     from server.cli.program import program
     from server.cli.progress import play_with_bar
-    from server.cohort_query import devices_by_query, read_query
+    from server.cohort_query import devices_by_query
 
     asked = None
-    if cohort is not None:
-        asked = devices_by_query(running.catalog, read_query(cohort), site=running.config.site)
+    if cohort:
+        asked = devices_by_query(running.catalog, cohort, site=running.config.site)
     trackers.params(asdict(running.config))
     result = play_with_bar(
         running,

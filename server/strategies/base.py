@@ -24,12 +24,14 @@ class Contribution:
         delta: float32 [n], trained minus base parameters.
         samples: how many samples were learnt.
         staleness: how many rounds before the one it counts in the device began.
+        turn: how many updates of this device and beginning came before it.
     """
 
     device: str
     delta: Vector
     samples: int
     staleness: int = 0
+    turn: int = 0
 
 
 class Strategy(Protocol):
@@ -48,6 +50,10 @@ class Strategy(Protocol):
         """How many accepted updates close a round; more devices may be asked."""
 
     @property
+    def most_turns(self) -> int:
+        """How often a device may answer a round: it is asked again at once; 0: any number."""
+
+    @property
     def max_staleness(self) -> int:
         """How many rounds an update may be behind and still count; 0: none."""
 
@@ -62,7 +68,7 @@ class Strategy(Protocol):
 
         Args:
             base: float32 [n].
-            updates: at most one for each device and staleness; none gives `base`.
+            updates: at most one for each device, staleness and turn; none gives `base`.
             rate: the round's outer rate.
 
         Returns:

@@ -87,6 +87,11 @@ class LocalSgd:
         return self.cohort_size
 
     @property
+    def most_turns(self) -> int:
+        """See `Strategy`: a device answers a round once."""
+        return 1
+
+    @property
     def max_staleness(self) -> int:
         """See `Strategy`: an update counts in its own round alone."""
         return 0

@@ -31,6 +31,9 @@ class Transport(Protocol):
     def offer(self, offer: Offer) -> None:
         """Offer a round, also to devices that appear while it is open."""
 
+    def ask(self, device: str, offer: Offer) -> None:
+        """Offer a round to one device once more; lost where it is not online."""
+
     def receive(self, timeout: float) -> Mail | None:
         """Take the next mail, waiting at most `timeout` seconds; None: none came."""
 

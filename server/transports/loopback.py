@@ -13,6 +13,7 @@ from edge.messages import Offer, Plan
 from edge.ports import Sensor
 from edge.worker import Trainer, TrainResult
 from server.transports.base import Mail
+from server.transports.jobs import Job, Jobs
 
 __all__ = ["LoopbackDevice", "LoopbackTransport", "Responder", "SensorWorker"]
 
@@ -117,6 +118,9 @@ class LoopbackDevice:
 class LoopbackTransport:
     """The way to devices in this process; each works when its answer is waited for.
 
+    All are equally fast: answers come in the order in which their work was begun. As over MQTT, a
+    device first ends what it has in hand, and then takes up the newest offer.
+
     Args:
         devices: the fleet, online from the start.
     """
@@ -126,20 +130,42 @@ class LoopbackTransport:
         self._devices = {device.device: device for device in devices}
         self._online = dict.fromkeys(self._devices, True)
         self._models: dict[str, bytes] = {}
-        self._waiting: deque[Responder] = deque()
+        self._jobs = Jobs()
         self._mail: deque[Mail] = deque()
-        self._offer = b""
+        self._open: dict[str, Offer] = {}
 
     def publish_model(self, sha256: str, artifact: bytes) -> None:
         """See `Transport`."""
         self._models[sha256] = artifact
 
     def offer(self, offer: Offer) -> None:
-        """See `Transport`: devices answer in the order of the cohort."""
-        self._offer = offer.encode()
-        self._waiting = deque(
-            self._devices[name] for name in offer.cohort if self._online.get(name)
-        )
+        """See `Transport`: devices begin in the order of the cohort."""
+        self._open[offer.run] = offer
+        job = _job(offer)
+        for name in offer.cohort:
+            if self._online.get(name):
+                self._jobs.give(name, job)
+
+    def ask(self, device: str, offer: Offer) -> None:
+        """See `Transport`."""
+        if self._online.get(device):
+            self._jobs.give(device, _job(offer))
+
+    def connect(self, device: Responder) -> None:
+        """A device comes, or comes back: it finds the rounds that are open."""
+        self._devices[device.device] = device
+        self._online[device.device] = True
+        self._jobs.drop(device.device)
+        for offer in self._open.values():
+            if device.device in offer.cohort:
+                self._jobs.give(device.device, _job(offer))
+        self.put(device.device, None)
+
+    def disconnect(self, device: str) -> None:
+        """A device goes away in the middle of what it does."""
+        self._online[device] = False
+        self._jobs.drop(device)
+        self.put(device, None)
 
     def put(self, device: str, payload: bytes | None) -> None:
         """Let mail come in that no device of this transport sent."""
@@ -147,14 +173,13 @@ class LoopbackTransport:
 
     def receive(self, timeout: float) -> Mail | None:
         """See `Transport`."""
-        while not self._mail and self._waiting:
-            device = self._waiting.popleft()
-            answers = device.answer(self._offer, self._models.__getitem__)
+        while not self._mail and (done := self._jobs.take()) is not None:
+            device, job = done
+            answers = self._devices[device].answer(job.payload, self._models.__getitem__)
             if answers is None:
-                self._online[device.device] = False
-                self.put(device.device, None)
+                self.disconnect(device)
             else:
-                self._mail.extend(Mail(device.device, payload) for payload in answers)
+                self._mail.extend(Mail(device, payload) for payload in answers)
         if self._mail:
             return self._mail.popleft()
         time.sleep(min(timeout, 0.02))
@@ -162,8 +187,8 @@ class LoopbackTransport:
 
     def close_round(self, run: str) -> None:
         """See `Transport`."""
-        self._waiting.clear()
-        self._offer = b""
+        self._open.pop(run, None)
+        self._jobs.close(run)
 
     def presence(self) -> Mapping[str, bool]:
         """See `Transport`."""
@@ -172,4 +197,8 @@ class LoopbackTransport:
     def close(self) -> None:
         """See `Transport`."""
         self._models.clear()
-        self._waiting.clear()
+        self._jobs = Jobs()
+
+
+def _job(offer: Offer) -> Job:
+    return Job(offer.run, offer.encode(), offer.plan.max_staleness > 0)

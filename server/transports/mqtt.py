@@ -80,6 +80,10 @@ class MqttTransport:
         self._offers[offer.run] = offer
         self._publish(self.site.offer(offer.run), offer.encode())
 
+    def ask(self, device: str, offer: Offer) -> None:
+        """See `Transport`."""
+        self._publish(self.site.device(device).offer, offer.encode(), retain=False)
+
     def receive(self, timeout: float) -> Mail | None:
         """See `Transport`."""
         try:

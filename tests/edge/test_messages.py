@@ -52,13 +52,16 @@ plans = st.builds(
     proximal=numbers,
     local=st.none() | st.builds(LocalPart, counts, counts, st.booleans()),
     meta=st.none() | st.builds(MetaPass, counts, counts, numbers),
+    max_staleness=counts,
 )
 results = st.dictionaries(
     texts, numbers | st.integers(-(2**62), 2**62) | texts | st.binary(max_size=9) | st.booleans()
 )
 kinds = st.sampled_from(["deploy", "predict", "evaluate", "rollback", "watch"])
 messages = st.one_of(
-    st.builds(Offer, names, counts, digests, st.lists(names).map(tuple), plans, numbers, texts),
+    st.builds(
+        Offer, names, counts, digests, st.lists(names).map(tuple), plans, numbers, texts, counts
+    ),
     st.builds(
         Update,
         device=names,

@@ -3,6 +3,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from edge.profile import LINUX
 from edge.session import DeviceSession
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult
-from tests.edge.hub import SITE, Hub
+from tests.edge.hub import PLAN, SITE, Hub
 
 KINDS = [
     pytest.param("mosquitto", marks=pytest.mark.skipif(find_mosquitto() is None, reason="none")),
@@ -150,6 +151,41 @@ def test_a_resumed_coordinator_gets_the_same_delta_under_its_new_id(stage: Stage
     assert (first.id, second.id) == ("before", "after")
     assert second.delta.tobytes() == first.delta.tobytes()
     assert len(stage.puppet.trained) == 1
+
+
+def test_a_device_that_is_asked_again_trains_again_each_turn_once(stage: Stage) -> None:
+    base = stage.hub.publish_model(b"the model")
+    first = stage.hub.offer(base)
+    stage.hub.update()
+    second = replace(first, id="o1/1", turn=1)
+    for n in (2, 3):
+        stage.hub.client.publish(stage.session.topics.offer, second.encode(), qos=1)
+        assert stage.hub.update(n).id == "o1/1"
+    assert len(stage.puppet.trained) == 2
+    stage.hub.offer(base)  # the round itself again, as after a reconnect
+    assert stage.hub.update(4).id == "o1"
+    stage.hub.offer(base, 2)
+    assert stage.hub.update(5).round == 2
+    stage.hub.client.publish(stage.session.topics.offer, second.encode(), qos=1)
+    for_others = replace(first, round=3, cohort=("d2",), id="o3/1", turn=1)
+    stage.hub.client.publish(stage.session.topics.offer, for_others.encode(), qos=1)
+    stage.hub.offer(base, 4)
+    assert stage.hub.wait(lambda: 4 in rounds_of(stage.hub) or None)
+    assert 3 not in rounds_of(stage.hub) and len(stage.puppet.trained) == 4
+
+
+def test_an_asynchronous_answer_leaves_though_its_round_is_over(stage: Stage) -> None:
+    base = stage.hub.publish_model(b"the model")
+    late = replace(PLAN, max_staleness=2)
+    stage.puppet.go.clear()
+    stage.hub.offer(base, 1, plan=late)
+    assert stage.puppet.began.acquire(timeout=10)
+    stage.hub.close_round()
+    stage.hub.offer(base, 2, plan=late)
+    stage.hub.offer(base, 3, plan=late)
+    wait_until(lambda: "r1" in (found := stage.session._book._open) and found["r1"].round == 3)
+    stage.puppet.go.set()
+    assert [decode_update(data).round for data in stage.hub.answers(2)] == [1, 3]
 
 
 def test_an_offer_repeated_during_training_is_answered_once(stage: Stage) -> None:
@@ -344,7 +380,12 @@ def test_predict_evaluate_and_a_crash(stage: Stage) -> None:
 
 
 def test_junk_on_every_topic_is_survived(stage: Stage) -> None:
-    for topic in (stage.session.topics.cmd, SITE.offer("r1"), SITE.offer("r2")):
+    for topic in (
+        stage.session.topics.cmd,
+        stage.session.topics.offer,
+        SITE.offer("r1"),
+        SITE.offer("r2"),
+    ):
         for junk in (b"\xff", b"{}", b"\xa0", bytes(300)):
             stage.hub.client.publish(topic, junk, qos=1)
     assert stage.hub.ask(Command("evaluate", "alive", samples=1)).ok

@@ -15,6 +15,7 @@ def test_the_layout() -> None:
     topics = DeviceTopics("lab", "d1")
     assert topics.describe == "tinyfleet/v1/lab/d1/describe"
     assert topics.cmd == "tinyfleet/v1/lab/d1/cmd"
+    assert topics.offer == "tinyfleet/v1/lab/d1/offer"
     shared = topics.shared
     assert shared.model(DIGEST) == f"tinyfleet/v1/lab/models/{DIGEST}"
     assert shared.offer("r1") == "tinyfleet/v1/lab/rounds/r1/offer"
@@ -22,7 +23,11 @@ def test_the_layout() -> None:
     assert shared.every("update") == "tinyfleet/v1/lab/+/update"
 
 
-@given(names, names, st.sampled_from(["describe", "state", "update", "telemetry", "ack", "cmd"]))
+@given(
+    names,
+    names,
+    st.sampled_from(["describe", "state", "update", "telemetry", "ack", "cmd", "offer"]),
+)
 def test_a_topic_tells_its_device(site: str, device: str, leaf: str) -> None:
     topics = SiteTopics(site).device(device)
     assert device_of(getattr(topics, leaf)) == topics

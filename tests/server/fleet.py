@@ -8,6 +8,7 @@ from edge.artifact import Artifact
 from edge.messages import Decline, Offer, decode_update
 from edge.spec import ModelSpec
 from server.export import tflite
+from server.strategies import get_strategy
 from server.transports.loopback import LoopbackDevice, LoopbackTransport, SensorWorker
 
 SPEC = ModelSpec.mlp([3, 8, 1], hidden="tanh", output="linear")
@@ -66,4 +67,26 @@ def declining(offer, update):
     ]
 
 
-__all__ = ["SPEC", "Device", "LoopbackTransport", "a_fleet", "a_model", "altered", "declining"]
+def replayed(journal, strategy, model, run="r"):
+    """The model that a journal's updates lead to; each may count once, each round as it says."""
+    seen, strategy = set(), get_strategy(strategy.name, **strategy.options())
+    for row in journal.rounds(run):
+        if row.status == "open":
+            break
+        assert row.base == model.sha256
+        updates = journal.contributions(run, row.round)
+        keys = {(one.device, row.round - one.staleness, one.turn) for one in updates}
+        assert len(keys) == len(updates) and not keys & seen
+        seen |= keys
+        if row.status == "closed" and updates:
+            moved = strategy.aggregate(model.parameters(), updates, row.outer_rate)
+            model = model.with_parameters(moved)
+        assert row.result == model.sha256
+        assert journal.artifact(row.result) == model.data
+    return model
+
+
+__all__ = [
+    "SPEC", "Device", "LineSensor", "LoopbackTransport", "a_fleet", "a_model", "altered",
+    "declining", "replayed",
+]  # fmt: skip

@@ -81,10 +81,20 @@ def test_errors_say_what_is_there(tmp_path):
         Journal(tmp_path / "v9.db")
 
 
-def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path):
-    old = sqlite3.connect(tmp_path / "v1.db")
-    schema = SCHEMA.replace("    staleness INTEGER NOT NULL DEFAULT 0,\n", "")
-    old.executescript(schema.replace("device, staleness)", "device)") + "PRAGMA user_version=1;")
+BEFORE = {
+    1: [(" staleness INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0,", ""),
+        ("device, staleness, turn)", "device)")],
+    2: [(" turn INTEGER NOT NULL DEFAULT 0,", ""), ("staleness, turn)", "staleness)")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_earlier_version_is_brought_up_to_date(tmp_path, version):
+    old, schema = sqlite3.connect(tmp_path / "v1.db"), SCHEMA
+    for new, before in BEFORE[version]:
+        assert new in schema
+        schema = schema.replace(new, before)
+    old.executescript(f"{schema}PRAGMA user_version={version};")
     old.execute("INSERT INTO runs VALUES ('r', '{}', 'b', 'running', 0.0, NULL)")
     row = a_round()
     old.execute(
@@ -92,7 +102,9 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path):
         (row.base, json.dumps(plain(row.plan.to_map()))),
     )
     old.execute(
-        "INSERT INTO updates VALUES (NULL,'r',1,'a',1,'',4,0.5,0.4,0.3,9,'{}',?,0.0)",
+        "INSERT INTO updates VALUES (NULL,'r',1,'a',1,'',4,0.5,0.4,0.3,9,'{}',?,0.0"
+        + ",0" * (version - 1)
+        + ")",
         (np.ones(2, "<f4").tobytes(),),
     )
     old.commit()
@@ -103,8 +115,11 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path):
             assert (kept.device, kept.samples, kept.staleness) == ("a", 4, 0)
             assert kept.delta.tolist() == [1, 1]
     with Journal(tmp_path / "v1.db") as journal:
-        journal.add_update(UpdateRow("r", 1, "a", True, "", staleness=1), np.zeros(2, np.float32))
-        assert [c.staleness for c in journal.contributions("r", 1)] == [0, 1]
+        for staleness, turn in ((1, 0), (0, 1)):
+            row = UpdateRow("r", 1, "a", True, "", staleness=staleness, turn=turn)
+            journal.add_update(row, np.zeros(2, np.float32))
+        found = [(c.staleness, c.turn) for c in journal.contributions("r", 1)]
+        assert found == [(0, 0), (0, 1), (1, 0)]
 
 
 WRITER = """

@@ -5,7 +5,9 @@ import json
 from edge.messages import State
 from edge.profile import LINUX
 from ontology.catalog import Catalog
+from server.journal import UpdateRow
 from server.keeper import Keeper
+from server.reports import RoundReport
 
 SHA = "ab" * 32
 
@@ -33,3 +35,30 @@ def test_a_description_of_another_device_is_not_taken() -> None:
         keeper.described("c", description("c"))
         keeper.flush()
         assert [row["device"] for row in catalog.query("fleet")] == ["urn:tinyfleet:lab:c"]
+
+
+def test_a_device_that_answers_twice_in_a_round_is_one_contribution() -> None:
+    answers = [
+        UpdateRow("r", 1, "a", True, "", samples=4),
+        UpdateRow("r", 1, "a", False, "duplicate", samples=4),
+        UpdateRow("r", 1, "a", True, "", samples=8, turn=1),
+        UpdateRow("r", 1, "b", False, "undecodable"),
+        UpdateRow("r", 1, "b", False, "not finite", samples=4),
+    ]
+    report = RoundReport(
+        "r", 1, 1, "fedbuff", "closed", SHA, SHA, 1.0, 2.0, ("a", "b"), answers, {}
+    )
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        keeper.finished(report, None, name="n", task="t")  # type: ignore[arg-type]
+        found = catalog.query(
+            "SELECT ?device ?samples ?accepted ?reason {"
+            " ?r prov:qualifiedAssociation ?c . ?c prov:agent ?device ;"
+            " tf:sampleCount ?samples ; tf:accepted ?accepted . OPTIONAL { ?c tf:reason ?reason }"
+            " } ORDER BY ?device"
+        )
+        assert [tuple(row.values()) for row in found] == [
+            ("urn:tinyfleet:lab:a", 12, True, None),
+            ("urn:tinyfleet:lab:b", 4, False, "not finite"),
+        ]
+        (count,) = catalog.query("SELECT ?n { ?r a tf:Round ; tf:contributorCount ?n }")
+        assert count["n"] == 1

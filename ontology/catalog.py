@@ -170,6 +170,16 @@ class Catalog:
         with self._lock:
             return self.store.load(lines)
 
+    def put(self, subject: str, triples: Iterable[Triple]) -> None:
+        """Say what is known of one thing; whatever was said of it and its parts is replaced.
+
+        Args:
+            subject: its IRI.
+            triples: about it, or about parts below it; facts about devices' status stay out.
+        """
+        with self._lock:
+            self.store.replace(list(self._about(Iri(subject))), triples)
+
     def put_model(
         self,
         artifact: "Artifact | ModelFacts",

@@ -34,7 +34,7 @@ class ModelFacts:
     """What is known of a model file; None and empty mean unknown, and are not written.
 
     Args:
-        sha256: 64 hexadecimal digits.
+        sha256: 64 hexadecimal digits; empty where the file is not at hand.
         size: bytes of the file, which is also the flash it takes.
         data_type: `float32` or `int8`, of input and output.
         operators: names of the operators used.
@@ -50,7 +50,7 @@ class ModelFacts:
     """
 
     sha256: str
-    size: int
+    size: int | None
     data_type: str | None = None
     operators: tuple[str, ...] = ()
     layers: tuple[LayerFacts, ...] = ()
@@ -148,13 +148,13 @@ class Origin:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def model_triples(facts: ModelFacts, origin: Origin) -> list[Triple]:
-    """Describe one model; its IRI is `urn:sha256:<digest>`."""
-    model = Iri(model_iri(facts.sha256))
+def model_triples(facts: ModelFacts, origin: Origin, iri: str | None = None) -> list[Triple]:
+    """Describe one model; its IRI is `urn:sha256:<digest>` where none is given."""
+    model = Iri(iri or model_iri(facts.sha256))
     triples = [Triple(model, TYPE, Iri(kind)) for kind in _KINDS]
     triples += [Triple(model, Iri(RDFS + "label"), literal(origin.name))]
     triples += [Triple(model, Iri(DCT + "title"), literal(origin.name))]
-    triples += _checksum(model, facts.sha256)
+    triples += _checksum(model, facts.sha256) if facts.sha256 else []
     flat = {
         DCAT + "byteSize": facts.size,
         TF + "dataType": facts.data_type,

@@ -8,6 +8,8 @@ from edge.errors import ExitCode, TinyfleetError
 from server.cli import (
     broker,
     catalog,
+    catalog_import,
+    catalog_match,
     compare,
     doctor,
     edge,
@@ -46,6 +48,8 @@ federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")
 app.add_typer(simulator.app, name="sim")
+catalog.app.command("import")(catalog_import.import_command)
+catalog.app.command("match")(catalog_match.match)
 app.add_typer(catalog.app, name="catalog")
 
 

@@ -26,8 +26,8 @@ ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "keywords": {"shots": 1, "epochs": 1, "rate": 0.01},
     "keywords.tflite": {"shots": 1, "epochs": 1, "rate": 0.001, "train_layers": 1},
     "presence": {"shots": 200, "epochs": 30, "rate": 0.01},
-    "anomaly": {"shots": 200, "epochs": 10, "rate": 0.005},
-    "gesture": {"shots": 5, "epochs": 10, "rate": 0.05},
+    "anomaly": {"shots": 200, "epochs": 30, "rate": 0.02},
+    "gesture": {"shots": 5, "epochs": 3, "rate": 0.02},
 }
 """How an unseen device adapts; characters in one pass, online. With an ending: a model on a frozen
 backbone, such as those that come with the package, whose head alone is trained."""
@@ -44,12 +44,12 @@ _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("keywords", "fedavg"): {"samples": 3, "rate": 0.02},
     ("keywords", "reptile"): {"samples": 3, "epochs": 2, "rate": 0.01},
     ("keywords", "tinyreptile"): {"samples": 3, "rate": 0.005},
-    ("anomaly", "fedavg"): {"samples": 100, "rate": 0.005},
-    ("anomaly", "reptile"): {"samples": 50, "epochs": 2, "rate": 0.005},
-    ("anomaly", "tinyreptile"): {"samples": 100, "rate": 0.005},
-    ("gesture", "fedavg"): {"samples": 25, "rate": 0.05},
-    ("gesture", "reptile"): {"samples": 25, "epochs": 5, "rate": 0.05},
-    ("gesture", "tinyreptile"): {"samples": 25, "rate": 0.05},
+    ("anomaly", "fedavg"): {"samples": 100, "rate": 0.01},
+    ("anomaly", "reptile"): {"samples": 50, "epochs": 3, "rate": 0.01, "first_outer_rate": 0.5},
+    ("anomaly", "tinyreptile"): {"samples": 100, "rate": 0.01, "first_outer_rate": 0.5},
+    ("gesture", "fedavg"): {"samples": 25, "rate": 0.02},
+    ("gesture", "reptile"): {"samples": 25, "epochs": 3, "rate": 0.02, "first_outer_rate": 0.5},
+    ("gesture", "tinyreptile"): {"samples": 100, "rate": 0.02, "first_outer_rate": 0.5},
     ("presence", "fedavg"): {"samples": 64, "rate": 0.02},
     ("presence", "reptile"): {
         "samples": 64,

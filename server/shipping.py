@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,17 @@ from server.keeper import Keeper
 from server.presets import SHOTS
 from server.rollout import Deployment, deploy
 from server.run import RunFolder, read_config
-from server.tasks import Task, get_task
+from server.tasks import Task, get_task, named_after
 from server.transports.mqtt import MqttTransport
 
-__all__ = ["ExportedFile", "calibration", "export_model", "export_run", "roll_out"]
+if TYPE_CHECKING:
+    from server.export.about import About
+    from server.export.files import Wanted
+
+__all__ = [
+    "ExportedFile", "calibration", "export_file", "export_model", "export_run", "labels_of",
+    "register", "roll_out",
+]  # fmt: skip
 
 PRESENCE_SECONDS = 3.0
 
@@ -52,16 +60,40 @@ def calibration(
     )
 
 
-def export_model(task: Task, model: Artifact, out: Path, name: str) -> list[ExportedFile]:
-    """Write all four files and the parity report.
+def export_model(
+    task: Task, model: Artifact, out: Path, about: "About", wanted: "Wanted | None" = None
+) -> list[ExportedFile]:
+    """Write the files that are wanted (see `Wanted`) and the parity report.
+
+    Args:
+        task: samples of its training clients set the int8 ranges.
+        model: a float32 one of this task.
+        out: folder for the files.
+        about: what the files say of themselves.
+        wanted: which files; None: float32 and int8 as .tflite and .onnx.
 
     Raises:
         ParityFailed: a runtime disagrees beyond its bound.
+        UsageError: the model is not float32, or not as wide as the task's samples.
     """
     from server.export import export_all
 
+    if model.dtype != "float32" or model.frozen_layers:
+        raise UsageError(
+            f"{about.name} has int8 layers; a float32 model is needed.",
+            hint="the model that it was made from",
+        )
     x, y = calibration(task)
-    found = export_all(task.spec(), model.parameters(), x, out, name, y=y, metric=task.metric)
+    if model.spec.n_in != x.shape[1]:
+        raise UsageError(
+            f"the model takes {model.spec.n_in} values, a sample of {task.name} has {x.shape[1]}.",
+            hint="another --task",
+        )
+    known = task.metric in ("accuracy", "mse")
+    found = export_all(
+        model.spec, model.parameters(), x, out, about, wanted=wanted,
+        y=y if known else None, metric=task.metric if known else "accuracy",
+    )  # fmt: skip
     return [
         ExportedFile(
             entry.path.name,
@@ -75,19 +107,59 @@ def export_model(task: Task, model: Artifact, out: Path, name: str) -> list[Expo
     ]
 
 
-def export_run(folder: RunFolder, out: Path | None = None) -> list[ExportedFile]:
+def export_run(
+    folder: RunFolder, out: Path | None = None, wanted: "Wanted | None" = None, licence: str = ""
+) -> list[ExportedFile]:
     """Export the newest model of a run and register the `.tflite` files in its catalogue."""
     from ontology.catalog import Catalog
+    from server.export.about import About
 
     with Journal(folder.journal) as journal:
         config = read_config(journal)
         model = Artifact(journal.artifact(journal.current(config.run)))
-    task = get_task(config.task)
+        closed = [row.round for row in journal.rounds(config.run) if row.result == model.sha256]
+    task = get_task(config.task, **config.task_options)
     name = f"{config.task}-{config.run}"
-    files = export_model(task, model, out or folder.models, name)
+    about = About(
+        name, config.task, labels_of(task), task.description, config.run, max(closed, default=0),
+        licence,
+    )  # fmt: skip
+    files = export_model(task, model, out or folder.models, about, wanted)
     with Catalog.open(folder.catalog) as catalog, Keeper(catalog, site=config.site) as keeper:
         register(keeper, files, model, name=name, task=config.task)
     return files
+
+
+def export_file(
+    path: Path, out: Path, wanted: "Wanted", task: str | None = None, licence: str = ""
+) -> list[ExportedFile]:
+    """Export a float32 `.tflite` of one of the tasks.
+
+    Args:
+        path: the file.
+        out: folder for what is written.
+        wanted: which files.
+        task: whose samples set the ranges; None: the task that the model is named after.
+        licence: of the files.
+
+    Raises:
+        UsageError: the file cannot be read, or is not of the task.
+    """
+    from server.export.about import About
+
+    try:
+        model = Artifact(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    chosen = get_task(task or named_after(model.name))
+    name = model.name or path.stem
+    about = About(name, chosen.name, labels_of(chosen), chosen.description, licence=licence)
+    return export_model(chosen, model, out, about, wanted)
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """Names of a task's classes, where it has any that mean the same in every episode."""
+    return tuple(getattr(task, "words", ()))
 
 
 def register(

@@ -14,6 +14,7 @@ from server.cli import (
     doctor,
     edge,
     evaluate,
+    export,
     federation,
     pretrain,
     report,
@@ -43,6 +44,7 @@ app.add_typer(broker.app, name="broker")
 federation.app.command("compare")(compare.compare)
 federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)
+federation.app.command("export")(export.export)
 federation.app.command("report")(report.report)
 federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.options import AsJson, print_json, print_table
+from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
 
 
 def evaluate(
@@ -34,6 +34,7 @@ def evaluate(
     pooled: Annotated[
         int, typer.Option(min=0, help="Steps of the pooled training; 0: leave it out.")
     ] = 20_000,
+    task_option: TaskOptions = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on unseen clients: not adapted, adapted, and beside its baselines.
@@ -51,16 +52,17 @@ def evaluate(
     from server.models import model as shipped
     from server.presets import adaptation
     from server.standing import standing
-    from server.tasks import get_task
+    from server.tasks import get_task, named_after
 
     ours = model in MODELS
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
     file = shipped(model) if ours else Path(model).read_bytes()
-    name = task or _task_of(file)
+    name = task or named_after(Artifact(file).name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    chosen = get_task(name, **_sized(file, name), **options)
+    options = _sized(file, name) | values_of(task_option, "--task-option") | options
+    chosen = get_task(name, **options)
     made = name in MODELS and file == shipped(name)
     usual = adaptation(name, frozen=made or Artifact(file).frozen_layers > 0)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
@@ -93,15 +95,6 @@ def evaluate(
         for name, each, worst in measured.rows()
     ]
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
-
-
-def _task_of(file: bytes) -> str:
-    """The task that a model is named after, as its makers here do; else characters."""
-    from edge.artifact import Artifact
-    from server.tasks import TASKS
-
-    first = Artifact(file).name.partition("-")[0]
-    return first if first in TASKS else "characters"
 
 
 def _sized(file: bytes, task: str) -> dict[str, int]:

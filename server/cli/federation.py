@@ -23,7 +23,7 @@ from server.cli.options import (
     broker_options,
     print_json,
     print_table,
-    settings_of,
+    values_of,
 )
 
 app = typer.Typer(
@@ -123,10 +123,10 @@ def run(
         first_outer_rate=outer_rate,
         robust=robust,
         cohort_size=cohort_size,
-        **_parsed(option, "--option"),
+        **values_of(option, "--option"),
     )
     get_strategy(strategy, **options)
-    of_task = _parsed(task_option, "--task-option")
+    of_task = values_of(task_option, "--task-option")
     chosen = get_task(task, **of_task)
     name = new_run_name()
     configured = RunConfig(
@@ -278,10 +278,10 @@ def simulate(
         "robust": robust,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    options |= _parsed(option, "--option")
+    options |= values_of(option, "--option")
     experiment = Experiment(
         task, strategy, rounds, clients, seed, options,
-        _parsed(task_option, "--task-option"), base, engine, workers, mode,
+        values_of(task_option, "--task-option"), base, engine, workers, mode,
     )  # fmt: skip
     chosen = experiment.make_task()
     with open_trackers(log, new_run_name()) as trackers:
@@ -311,31 +311,6 @@ def simulate(
     else:
         rows = [[spelt_out(name, chosen.metric), value] for name, value in figures.items()]
         print_table(["what", "value"], rows)
-
-
-@app.command()
-def export(
-    folder: RunPath,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default models/ of the run.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the newest model as float32 and int8 .tflite and .onnx, checked in the runtimes.
-
-    Example: tinyfleet server export runs/latest
-    """
-    from server.run import RunFolder
-    from server.shipping import export_run
-
-    files = export_run(RunFolder.existing(folder), out)
-    if as_json:
-        print_json([vars(entry) for entry in files])
-    else:
-        print_table(
-            ["file", "bytes", "SQNR dB", "sha256"],
-            [[f.file, f.bytes, f.sqnr, f.sha256[:16]] for f in files],
-        )
 
 
 @app.command()
@@ -370,12 +345,6 @@ def rollout(
         print_table(["device", "runs it now", "reason"], rows)
     done = bool(outcomes) and all(entry.ok for entry in outcomes)
     return int(ExitCode.OK if done else ExitCode.FAILED)
-
-
-def _parsed(given: list[str] | None, flag: str) -> dict[str, Any]:
-    from server.experiment import parsed
-
-    return {name: parsed(value) for name, value in settings_of(given, flag).items()}
 
 
 def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:

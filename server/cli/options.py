@@ -66,6 +66,17 @@ def settings_of(given: list[str] | None, flag: str) -> dict[str, str]:
     return found
 
 
+def values_of(given: list[str] | None, flag: str) -> dict[str, Any]:
+    """The same, each value as the number, truth value or text that it spells.
+
+    Raises:
+        UsageError: one has no name, or comes twice.
+    """
+    from server.experiment import parsed
+
+    return {name: parsed(value) for name, value in settings_of(given, flag).items()}
+
+
 def broker_options(
     url: str,
     ca: Path | None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from server.cli.config import Config
-from server.cli.options import AsJson, print_json, print_table, settings_of
+from server.cli.options import AsJson, print_json, print_table, settings_of, values_of
 
 
 def sweep(
@@ -45,7 +45,7 @@ def sweep(
     if not axes:
         raise UsageError("nothing varies.", hint="--set rate=0.001,0.002")
     chosen = points(axes, samples=samples, seed=seed)
-    fixed = {name: parsed(value) for name, value in settings_of(common, "--with").items()}
+    fixed = values_of(common, "--with")
     results = []
     with rounds_bar(len(chosen), "experiments") as advance:
         for result in Sweep(out, fixed).run(chosen):

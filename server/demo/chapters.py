@@ -14,6 +14,7 @@ from edge.learner import OnlineLearner
 from firmware_sim.device import SimulatedDevice
 from ontology.match import fits
 from ontology.namespaces import shorten
+from server.export.about import About
 from server.presets import ADAPTATION, SHOTS
 from server.rollout import agreement, deploy
 from server.run import Run
@@ -131,7 +132,8 @@ def more_rounds(run: Run, model: Artifact) -> Chapter:
 def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:
     """Write float32 and int8 files, checked in every runtime that is installed."""
     name = run.model_name
-    files = export_model(run.task, model, run.folder.models, name)
+    about = About(name, run.task.name, preprocessing=run.task.description, run=run.config.run)
+    files = export_model(run.task, model, run.folder.models, about)
     register(run.keeper, files, model, name=name, task=run.config.task)
     rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr:.1f}", f.sha256[:12]] for f in files]
     title = "Every runtime agrees within its bound; details in models/parity.md"

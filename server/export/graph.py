@@ -9,7 +9,7 @@ from edge.layers import ActivateSpec, ConvSpec, Layer, LayerSpec, PadSpec, PoolS
 from server.export import operators
 from server.export.flatfile import FlatFile, Operator, Tensor
 from server.export.operators import FUSED, INT8_OUT
-from server.export.quantise import SMALLEST_SCALE, Affine, quantise_weights
+from server.export.quantise import SMALLEST_SCALE, Affine, Calibration, quantise_weights
 from server.export.reference import LayerValues
 
 __all__ = ["Graph"]
@@ -25,12 +25,20 @@ class Graph:
         in_shape: of the input.
         around: scale of an int8 input; None: float32.
         per_channel: one weight scale an output channel instead of one a layer.
+        calibration: how ranges are found, see `quantise.CALIBRATIONS`.
     """
 
     def __init__(
-        self, file: FlatFile, in_shape: Shape, around: Affine | None, *, per_channel: bool = True
+        self,
+        file: FlatFile,
+        in_shape: Shape,
+        around: Affine | None,
+        *,
+        per_channel: bool = True,
+        calibration: Calibration = "minmax",
     ) -> None:
         self._file, self._around, self._per_channel = file, around, per_channel
+        self._calibration = calibration
         self._end = self._tensor("x", _sizes(in_shape, flat=in_shape[:2] == (1, 1)))
         file.inputs = file.outputs = (self._end,)
 
@@ -76,7 +84,7 @@ class Graph:
         moves = parts is not None or (isinstance(layer, PoolSpec) and layer.kind == "mean")
         if int8 and moves:  # the others keep the scale of their input
             # Sums come in steps of the scale of the bias: a finer output would say no more.
-            self._around = Affine.covering(values, max(step, SMALLEST_SCALE))
+            self._around = Affine.fitted(values, self._calibration, max(step, SMALLEST_SCALE))
         flat = isinstance(layer, LayerSpec) or _name(layer) == "mean"
         out = self._tensor(name, _sizes(layer.out_shape, flat=flat))
         self._append(_operator(layer, inputs, out, int8=int8))
@@ -85,9 +93,12 @@ class Graph:
         source, shape = self._end, self._file.tensors[self._end].shape
         if self._int8:
             fixed = INT8_OUT.get(layer.activation)
-            self._around = Affine(*fixed) if fixed else Affine.covering(values.out)
+            self._around = Affine(*fixed) if fixed else self._fitted(values.out)
         out = self._tensor(f"{layer.activation}{index}", shape)
         self._append(operators.activate(source, out, layer.activation, int8=self._int8))
+
+    def _fitted(self, values: Any) -> Affine:
+        return Affine.fitted(values, self._calibration)
 
     def _shaped(self, index: int, layer: Layer) -> None:
         found = self._file.tensors[self._end].shape

@@ -1,9 +1,10 @@
 """Write a model as a float32 or int8 `.onnx`; the same parameters give the same bytes."""
 
+import io
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
+from server.export.about import About
 from server.export.onnx_graph import OnnxGraph
+from server.export.quantise import Calibration
 
 __all__ = ["IR_VERSION", "OPSET", "write", "write_int8"]
 
@@ -22,13 +25,20 @@ _QUANTISED = ["Gemm", "Conv", "Relu", "Clip", "Tanh", "Sigmoid", "MaxPool", "Ave
 _QUANTISED += ["GlobalAveragePool", "Pad", "Reshape", "Transpose"]
 
 
-def write(spec: ModelSpec, parameters: NDArray[np.float32], *, name: str) -> bytes:
+def write(
+    spec: ModelSpec,
+    parameters: NDArray[np.float32],
+    *,
+    name: str,
+    about: About | None = None,
+) -> bytes:
     """Write a float32 `.onnx`.
 
     Args:
         spec: the architecture; a cross-entropy model ends in Softmax.
         parameters: float32 [spec.n_parameters], see `ModelSpec`.
         name: of the graph.
+        about: more words, kept as metadata properties.
 
     Returns:
         The file: input x float32 [batch, n_in], output y float32 [batch, n_out].
@@ -36,7 +46,7 @@ def write(spec: ModelSpec, parameters: NDArray[np.float32], *, name: str) -> byt
     Raises:
         UsageError: the parameters do not fit the architecture.
     """
-    return bytes(_model(spec, parameters, name).SerializeToString(deterministic=True))
+    return _bytes(_model(spec, parameters, name), about)
 
 
 def write_int8(
@@ -45,7 +55,9 @@ def write_int8(
     calibration_x: NDArray[np.float32],
     *,
     per_channel: bool = True,
+    calibration: Calibration = "minmax",
     name: str,
+    about: About | None = None,
 ) -> bytes:
     """Write an int8 `.onnx`: signed QDQ around every operator but Softmax, float in and out.
 
@@ -54,7 +66,9 @@ def write_int8(
         parameters: float32 [spec.n_parameters].
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         per_channel: one weight scale an output instead of one a layer.
+        calibration: how ranges are found; for `mse` onnxruntime's entropy method stands in.
         name: of the graph.
+        about: more words, kept as metadata properties.
 
     Returns:
         The file: input x float32 [batch, n_in], output y float32 [batch, n_out].
@@ -81,11 +95,31 @@ def write_int8(
             per_channel=per_channel,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
+            calibrate_method=_method(calibration),
         )
         made = onnx.load(out)
     made.ir_version = IR_VERSION
     onnx.checker.check_model(made)
-    return bytes(made.SerializeToString(deterministic=True))
+    return _bytes(made, about)
+
+
+def _bytes(model: Any, about: About | None) -> bytes:
+    import onnx
+
+    if about is not None:
+        onnx.helper.set_model_props(model, about.fields())
+        model.doc_string = about.name
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _method(calibration: Calibration) -> Any:
+    from onnxruntime.quantization import CalibrationMethod
+
+    return {
+        "minmax": CalibrationMethod.MinMax,
+        "percentile": CalibrationMethod.Percentile,
+        "mse": CalibrationMethod.Entropy,
+    }[calibration]
 
 
 def _model(spec: ModelSpec, parameters: NDArray[np.float32], name: str) -> Any:
@@ -125,10 +159,11 @@ def _reader(x: NDArray[np.float32]) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back the advice to run a pre-processing that changes nothing here."""
+    """Hold back the advice to run a pre-processing that changes nothing here, and the chatter."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with redirect_stdout(io.StringIO()):
+            yield
     finally:
         logging.disable(before)

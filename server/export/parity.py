@@ -49,7 +49,7 @@ class FileParity:
 
     Args:
         file: its name.
-        int8: whether it is quantised.
+        int8: whether it is quantised, all of it or as a hybrid.
         bytes: its size.
         sha256: hex.
         answers: one a runtime.
@@ -136,7 +136,7 @@ def report(
     Args:
         spec: the architecture that was exported.
         parameters: float32 [spec.n_parameters].
-        files: name to content; `.int8.` in a name marks a quantised file.
+        files: name to content; `.f32.` in a name marks one that is not quantised.
         x: float32 [n, n_in].
         y: targets for the metric: [n] or [n, 1] class indices (accuracy), [n, n_out] (mse).
         metric: accuracy or mse.
@@ -184,7 +184,7 @@ def _file(
     stack = np.stack([*outputs.values()]) if outputs else np.zeros((1, 1, 1))
     spread = float((stack.max(axis=0) - stack.min(axis=0)).max())
     sha = hashlib.sha256(data).hexdigest()
-    return FileParity(name, ".int8." in name, len(data), sha, answers, spread)
+    return FileParity(name, ".f32." not in name, len(data), sha, answers, spread)
 
 
 def _ours(data: bytes, x: NDArray[np.float32], *, int8: bool) -> dict[str, NDArray[np.float64]]:

@@ -4,14 +4,27 @@ Source: Jacob et al. 2018 (arXiv:1712.05877), and the TensorFlow Lite 8-bit spec
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SMALLEST_SCALE", "Affine", "Int8Weights", "quantise_weights"]
+__all__ = [
+    "CALIBRATIONS",
+    "SMALLEST_SCALE",
+    "Affine",
+    "Calibration",
+    "Int8Weights",
+    "quantise_weights",
+]
 
 SMALLEST_SCALE = 1e-12
+Calibration = Literal["minmax", "percentile", "mse"]
+CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "percentile", "mse")
+"""Ways to find the range of a tensor from samples."""
+_RARE = 0.01  # per cent of the values that lie outside, at each end
+_SHARES = np.linspace(0.3, 1.0, 36)  # of the whole range that `mse` tries
+_LOOKED_AT = 200_000  # values, and the extremes
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,30 @@ class Affine:
         low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
         scale = float(np.float32(max((high - low) / 255.0, finest)))
         return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
+
+    @classmethod
+    def fitted(
+        cls, values: NDArray[Any], how: "Calibration", finest: float = SMALLEST_SCALE
+    ) -> "Affine":
+        """A scale by one of `CALIBRATIONS`; never below `finest`.
+
+        `minmax` covers all values, `percentile` all but one in ten thousand at each end, `mse`
+        takes the range whose codes differ least from the values, in squares.
+        """
+        if how == "minmax" or not np.ptp(values):
+            return cls.covering(values, finest)
+        if how == "percentile":
+            return cls.covering(np.percentile(values, [_RARE, 100 - _RARE]), finest)
+        sample = np.asarray(values).reshape(-1)
+        whole = np.array([sample.min(), sample.max()])
+        if sample.size > _LOOKED_AT:
+            sample = np.concatenate([sample[:: sample.size // _LOOKED_AT], whole])
+        tried = [cls.covering(whole * share, finest) for share in _SHARES]
+        return min(tried, key=lambda one: one.error(sample))
+
+    def error(self, values: NDArray[Any]) -> float:
+        """Sum of the squared differences of values from their codes."""
+        return float(((self.restore(self.quantise(values)) - values) ** 2).sum())
 
     def quantise(self, values: NDArray[Any]) -> NDArray[np.int8]:
         """Round to the nearest code, ties to even; what lies outside is clipped."""

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
+from server.export.about import About, model_metadata
 from server.export.flatfile import FlatFile
 from server.export.graph import Graph, Weights
-from server.export.quantise import Affine
+from server.export.quantise import Affine, Calibration
 from server.export.reference import LayerValues, layer_values
 
 __all__ = ["write", "write_hybrid", "write_int8"]
@@ -22,6 +23,7 @@ def write(
     *,
     name: str,
     labels: Sequence[str] | None = None,
+    about: About | None = None,
 ) -> bytes:
     """Write a float32 `.tflite` that can be trained in place.
 
@@ -30,6 +32,7 @@ def write(
         parameters: float32 [spec.n_parameters], see `ModelSpec`.
         name: description that the file carries.
         labels: names of the outputs, kept as metadata.
+        about: more words, kept in the metadata of the format.
 
     Returns:
         The file: input float32 [1, n_in], or [1, h, w, c] where the first layer is spatial;
@@ -43,7 +46,7 @@ def write(
     nothing = LayerValues(np.zeros(0), np.zeros(0))
     for index, (layer, parts) in enumerate(zip(spec.layers, _parts(spec, parameters), strict=True)):
         graph.layer(index, layer, parts, nothing)
-    _keep_labels(file, labels)
+    _describe(file, labels, about)
     return file.to_bytes()
 
 
@@ -53,8 +56,11 @@ def write_int8(
     calibration_x: NDArray[np.float32],
     *,
     per_channel: bool = True,
+    calibration: Calibration = "minmax",
+    float_ends: bool = False,
     name: str,
     labels: Sequence[str] | None = None,
+    about: About | None = None,
 ) -> bytes:
     """Write an int8 `.tflite`: int8 in, int8 out, no float inside.
 
@@ -63,8 +69,11 @@ def write_int8(
         parameters: float32 [spec.n_parameters].
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         per_channel: one weight scale an output instead of one a layer.
+        calibration: how ranges are found, see `quantise.CALIBRATIONS`.
+        float_ends: float32 in and out, quantised by the file itself.
         name: description that the file carries.
         labels: names of the outputs, kept as metadata.
+        about: more words, kept in the metadata of the format.
 
     Returns:
         The file: input and output as of `write`, but int8, scales inside.
@@ -74,11 +83,21 @@ def write_int8(
     """
     file = FlatFile(name)
     values = layer_values(spec, parameters, calibration_x)
-    around = Affine.covering(calibration_x)
-    graph = Graph(file, spec.in_shape, around, per_channel=per_channel)
+    around = Affine.fitted(calibration_x, calibration)
+    graph = Graph(
+        file,
+        spec.in_shape,
+        None if float_ends else around,
+        per_channel=per_channel,
+        calibration=calibration,
+    )
+    if float_ends:
+        graph.quantize(around)
     for index, layer in enumerate(spec.layers):
         graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
-    _keep_labels(file, labels)
+    if float_ends:
+        graph.dequantize()
+    _describe(file, labels, about)
     return file.to_bytes()
 
 
@@ -89,8 +108,10 @@ def write_hybrid(
     *,
     float_layers: int,
     per_channel: bool = True,
+    calibration: Calibration = "minmax",
     name: str,
     labels: Sequence[str] | None = None,
+    about: About | None = None,
 ) -> bytes:
     """Write a hybrid `.tflite`: an int8 backbone, and a float32 tail that can be trained.
 
@@ -100,8 +121,10 @@ def write_hybrid(
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         float_layers: how many layers with weights, from the end, stay float32.
         per_channel: one weight scale an output instead of one a layer.
+        calibration: how ranges are found, see `quantise.CALIBRATIONS`.
         name: description that the file carries.
         labels: names of the outputs, kept as metadata.
+        about: more words, kept in the metadata of the format.
 
     Returns:
         The file: input and output as of `write`; inside QUANTIZE, the int8 layers, DEQUANTIZE,
@@ -118,13 +141,13 @@ def write_hybrid(
         )
     file = FlatFile(name)
     values = layer_values(spec, parameters, calibration_x)
-    graph = Graph(file, spec.in_shape, None, per_channel=per_channel)
-    graph.quantize(Affine.covering(calibration_x))
+    graph = Graph(file, spec.in_shape, None, per_channel=per_channel, calibration=calibration)
+    graph.quantize(Affine.fitted(calibration_x, calibration))
     for index, layer in enumerate(spec.layers):
         if index == weighted[-float_layers]:
             graph.dequantize()
         graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
-    _keep_labels(file, labels)
+    _describe(file, labels, about)
     return file.to_bytes()
 
 
@@ -134,6 +157,9 @@ def _parts(spec: ModelSpec, parameters: NDArray[np.float32]) -> list[Weights | N
     return [next(parts) if layer.weight_shape else None for layer in spec.layers]
 
 
-def _keep_labels(file: FlatFile, labels: Sequence[str] | None) -> None:
-    if labels is not None:
-        file.metadata["labels"] = json.dumps(list(labels)).encode()
+def _describe(file: FlatFile, labels: Sequence[str] | None, about: About | None) -> None:
+    named = labels if labels is not None or about is None else about.labels or None
+    if named is not None:
+        file.metadata["labels"] = json.dumps(list(named)).encode()
+    if about is not None:
+        file.metadata["TFLITE_METADATA"] = model_metadata(about)

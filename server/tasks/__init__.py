@@ -7,7 +7,16 @@ from typing import Any, cast
 from edge.errors import UsageError
 from server.tasks.base import Client, Episode, EpisodeSensor, Split, Task
 
-__all__ = ["TASKS", "Client", "Episode", "EpisodeSensor", "Split", "Task", "get_task"]
+__all__ = [
+    "TASKS",
+    "Client",
+    "Episode",
+    "EpisodeSensor",
+    "Split",
+    "Task",
+    "get_task",
+    "named_after",
+]
 
 _WHERE = {
     "sine": ("sine", "SineTask"),
@@ -41,3 +50,13 @@ def get_task(name: str, **options: Any) -> Task:
     if unknown := sorted(options.keys() - set(allowed)):
         raise UsageError(f"task {name} has no option {unknown[0]!r}.", hint=", ".join(allowed))
     return cast(Task, made(**options))
+
+
+def named_after(model: str) -> str:
+    """The task that a model is named after, as all commands here do; else characters.
+
+    >>> named_after("sine"), named_after("presence-20250131-101500"), named_after("net")
+    ('sine', 'presence', 'characters')
+    """
+    first = model.partition("-")[0]
+    return first if first in TASKS else "characters"

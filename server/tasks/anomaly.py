@@ -35,10 +35,9 @@ class MachineClient:
     def episode(self, rng: np.random.Generator, *, shots: int, queries: int) -> Episode:
         """Normal windows to learn, of the first half of each recording; `queries` of the rest.
 
-        All are standardised by the mean and deviation of the windows that may be learnt, as a
-        device does that keeps running statistics. A support target is its own input. A query
-        target has the label at its end, 1 where the window is an anomaly; a machine without
-        anomalies is asked about normal windows alone.
+        All are standardised by the mean and deviation of the windows to learn, and of no other. A
+        support target is its own input. A query target has the label at its end, 1 where the
+        window is an anomaly; a machine without anomalies is asked about normal windows alone.
 
         Raises:
             UsageError: there are too few windows.
@@ -58,7 +57,7 @@ class MachineClient:
         kinds = (normal & ~first, self.machine.anomaly & ~first)
         query = [rng.permutation(np.flatnonzero(kind))[:queries] for kind in kinds]
         rows = rng.permutation(np.concatenate(query))
-        usual = self.machine.x[known]
+        usual = self.machine.x[support]
         x = (self.machine.x - usual.mean(axis=0)) / (usual.std(axis=0) + _SMALLEST)
         labels = self.machine.anomaly[rows].astype(np.float32)
         wanted = np.concatenate([x[rows], labels[:, None]], axis=1)
@@ -69,8 +68,8 @@ class AnomalyTask:
     """An autoencoder of a machine's normal vibration; what it cannot copy is not normal.
 
     Args:
-        unseen: the machine to test on, of those that have anomalies: the fan at `med` or at `low`.
-            Low is hard: its windows while the base was moved are normal too.
+        unseen: the machine to test on, of those that have anomalies: `fan_0_med` or `fan_0_low`,
+            the fan at that speed. Low is hard: windows while the base was moved are normal too.
         data: an .npz whose machines become the test clients, all others being trained on; see
             `vibration.read`.
     """
@@ -80,15 +79,19 @@ class AnomalyTask:
     higher_is_better = True
     ways = 1
 
-    def __init__(self, *, unseen: str = "med", data: Path | None = None) -> None:
+    def __init__(self, *, unseen: str = "fan_0_med", data: Path | None = None) -> None:
         known = machines()
         broken = [machine.name for machine in known if machine.anomaly.any()]
         if unseen not in broken:
             raise UsageError(f"unseen is {unseen}.", hint=f"one of {', '.join(broken)}")
         test = known if data is None else read(Path(data))
         test = [m for m in test if m.anomaly.any() and (data is not None or m.name == unseen)]
+        test = [m for m in test if not m.anomaly.all()]
         if not test:
-            raise UsageError(f"{data}: no machine has anomalies to find.")
+            raise UsageError(
+                f"{data}: no machine has both normal windows and anomalies.",
+                hint="each machine's normal windows are learnt, its anomalies are to be found",
+            )
         train = [m for m in known if data is not None or m.name != unseen]
         self._machines: dict[Split, list[Machine]] = {"train": train, "test": test}
         self._width = train[0].x.shape[1]
@@ -100,8 +103,8 @@ class AnomalyTask:
         )
 
     def spec(self) -> ModelSpec:
-        """24-16-4-16-24 with tanh, mean squared error."""
-        sizes = [self._width, 16, 4, 16, self._width]
+        """60-24-8-24-60 with tanh, mean squared error."""
+        sizes = [self._width, 24, 8, 24, self._width]
         return ModelSpec.mlp(sizes, hidden="tanh", output="linear")
 
     def clients(self, split: Split) -> int:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
-from server.tasks.data import DownloadFailed, arrays, find
+from server.tasks.data import arrays, find
+from server.tasks.wand import wand_digits
 
 __all__ = ["POINTS", "Strokes", "read", "strokes"]
 
 FILES = ("wand_digits.npz", "wand_digits_dev.npz")
-ORIGINAL = "github.com/petewarden/magic_wand_digit_data, commit 8170591, Apache-2.0"
-WANTED = "points int8 [m, 2], offset [n + 1] and label [n]; see docs/TASKS.md"
+WANTED = "points int8 [m, 2], offset [n + 1], label and maybe user [n]; see docs/TASKS.md"
 POINTS = 32
 """Points of a stroke, at the same distance from each other along it."""
 
@@ -26,29 +26,28 @@ class Strokes:
     Args:
         x: float32 [n, POINTS, 2], each with mean 0 and its longer side from -1 to 1.
         gesture: int64 [n].
+        user: int64 [n], who draws.
     """
 
     x: NDArray[np.float32]
     gesture: NDArray[np.int64]
+    user: NDArray[np.int64]
 
 
 def strokes() -> Strokes:
     """Digits drawn with a wand by one person (Warden, Apache-2.0).
 
     Raises:
-        DownloadFailed: there is no local copy; the original is in several files.
+        DownloadFailed: there is no local copy and the original cannot be fetched.
     """
     path = next((found for name in FILES if (found := find(name))), None)
-    if path is None:
-        raise DownloadFailed(
-            f"there is no {FILES[0]}; its original is {ORIGINAL}.",
-            hint=f"TINYFLEET_DATA=folder of {FILES[0]}; docs/TASKS.md says what is in it",
-        )
-    return read(path)
+    return read(path or wand_digits(FILES[0]))
 
 
 def read(path: Path) -> Strokes:
     """Strokes from an .npz: stroke i is points[offset[i]:offset[i + 1]], x and y upwards.
+
+    With `user`, who draws each; without, one person draws all.
 
     Raises:
         UsageError: the file or an array of it is not so.
@@ -64,8 +63,12 @@ def read(path: Path) -> Strokes:
         raise UsageError(f"{path}: a stroke needs 2 points at least.", hint=WANTED)
     if label.dtype.kind not in "iu" or not np.isfinite(points.astype(np.float64)).all():
         raise UsageError(f"{path}: label {label.dtype} came, or not all is finite.", hint=WANTED)
+    user = found.get("user", np.zeros(len(label), np.int64))
+    if user.shape != label.shape or user.dtype.kind not in "iu":
+        raise UsageError(f"{path}: user {user.dtype} {user.shape} came.", hint=WANTED)
     cut = [_even(points[a:b].astype(np.float64)) for a, b in pairwise(ends.tolist())]
-    return Strokes(np.stack(cut).astype(np.float32), label.astype(np.int64))
+    x = np.stack(cut).astype(np.float32)
+    return Strokes(x, label.astype(np.int64), user.astype(np.int64))
 
 
 def _even(points: NDArray[np.float64]) -> NDArray[np.float64]:

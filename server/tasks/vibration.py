@@ -1,5 +1,6 @@
 """Windows of a fan's vibration, as energies in frequency bands."""
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +19,10 @@ WANTED = (
     "accel int16 [n, samples, axes] in order of time, condition and machine and anomaly [n], "
     "counts_per_g; see docs/TASKS.md"
 )
-BANDS = 8
-"""Bands of each axis, as wide as they are high."""
+BANDS = 20
+"""Bands of each axis, of the same width: 5 Hz at 200 samples a second."""
 _FLOOR, _CENTRE, _SPREAD = 1e-8, -10.0, 3.0  # g^2; of the logarithm, about
-_SPEEDS = ("off", "low", "med")
+_NAME = re.compile(r"(?P<machine>.+)_(?P<weights>\d+)_weight.*")
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,15 @@ def machines() -> list[Machine]:
 def read(path: Path) -> list[Machine]:
     """Machines from an .npz: `accel`, `counts_per_g`, `condition`, `machine`, `anomaly`.
 
-    Instead of the last two, `condition_names` such as fan_0_low_1_weight say speed and weight.
+    Instead of the last two, `condition_names` such as fan_0_low_1_weight may name the machine (the
+    fan at that speed) and its weights; with any weight it is an anomaly.
 
     Raises:
         UsageError: the file or an array of it is not so.
     """
     found = arrays(path, ("accel", "condition", "counts_per_g"), WANTED)
     accel, condition = found["accel"], found["condition"]
-    if accel.dtype != np.int16 or accel.ndim != 3 or accel.shape[1] < 4 * BANDS:
+    if accel.dtype != np.int16 or accel.ndim != 3 or accel.shape[1] < 2 * BANDS or not accel.size:
         raise UsageError(f"{path}: accel {accel.dtype} {accel.shape} came.", hint=WANTED)
     per_g = np.asarray(found["counts_per_g"], np.float64)
     if per_g.size != 1 or not float(per_g.reshape(())) > 0:
@@ -98,12 +100,22 @@ def _labels(
             raise UsageError(f"{path}: {name}: {came} came.", hint=WANTED)
     if named is None:
         return found["machine"].astype(str), found["anomaly"].astype(bool)
-    if condition.size and int(condition.astype(np.int64).max()) >= len(named):
-        raise UsageError(f"{path}: condition has more kinds than condition_names.", hint=WANTED)
-    each = [str(name) for name in named]
-    speeds = [next((s for s in _SPEEDS if f"_{s}_" in name), name) for name in each]
     rows = condition.astype(np.int64)
-    return np.array(speeds)[rows], np.array(["_1_weight" in name for name in each])[rows]
+    if named.dtype.kind != "U" or named.ndim != 1 or not 0 <= rows.min() <= rows.max() < len(named):
+        raise UsageError(
+            f"{path}: condition {rows.min()} to {rows.max()} came with condition_names "
+            f"{named.dtype} {named.shape}.",
+            hint=WANTED,
+        )
+    parts = [_NAME.fullmatch(str(name)) for name in named]
+    if unknown := [str(name) for name, part in zip(named, parts, strict=True) if part is None]:
+        raise UsageError(
+            f"{path}: condition_names has {unknown[0]!r}, which does not say its weights.",
+            hint="names such as fan_0_low_1_weight, or machine and anomaly instead of names",
+        )
+    machine = np.array([part["machine"] for part in parts if part])
+    weights = np.array([int(part["weights"]) for part in parts if part])
+    return machine[rows], weights[rows] > 0
 
 
 def _energies(accel: NDArray[np.int16], per_g: float) -> NDArray[np.float32]:
@@ -111,7 +123,7 @@ def _energies(accel: NDArray[np.int16], per_g: float) -> NDArray[np.float32]:
     g = accel.astype(np.float64) / per_g
     shaken = (g - g.mean(axis=1, keepdims=True)) * np.hanning(accel.shape[1])[None, :, None]
     power = np.abs(np.fft.rfft(shaken, axis=1))[:, 1:] ** 2
-    edges = np.unique(np.round(np.geomspace(1, power.shape[1] + 1, BANDS + 1)).astype(int)) - 1
+    edges = np.linspace(0, power.shape[1], BANDS + 1).astype(int)
     bands = [power[:, a:b].mean(axis=1) for a, b in pairwise(edges)]
     energies = np.log(np.concatenate(bands, axis=1) + _FLOOR)
     return np.asarray((energies - _CENTRE) / _SPREAD, np.float32)

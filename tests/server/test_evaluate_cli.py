@@ -169,3 +169,11 @@ def test_the_rows_of_a_standing_are_those_of_its_pairs(sine):
     worst = np.sort(found.pairs[:, :, 1].mean(axis=1))[-1]
     assert found.worst(1) == pytest.approx(worst)
     assert Artifact(sine.read_bytes()).spec.n_in == 1
+
+
+def test_an_option_of_the_task_chooses_who_is_unseen(capsys, sine) -> None:
+    code, error = run(capsys, sine, "--task", "sine", "--task-option", "colour=red", *FAST)
+    assert code == 2 and "sine has no option 'colour'" in error
+    code, found = run(capsys, sine, "--task", "sine", "--task-option", "seed=5", *FAST)
+    assert code == 0
+    assert found["before"] != run(capsys, sine, "--task", "sine", *FAST)[1]["before"]

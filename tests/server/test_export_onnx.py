@@ -15,6 +15,7 @@ from edge.errors import ArtifactError, UsageError  # noqa: E402
 from edge.spec import ModelSpec  # noqa: E402
 from server.export import export_all, parity, tflite  # noqa: E402
 from server.export import onnx as ours  # noqa: E402
+from server.export.about import About  # noqa: E402
 from server.export.reference import forward  # noqa: E402
 
 
@@ -78,8 +79,8 @@ def test_a_trained_model_keeps_25_db_in_int8():
 
 def test_export_all_writes_the_same_bytes_twice(tmp_path):
     spec, parameters, x, y = trained(steps=50)
-    first = export_all(spec, parameters, x, tmp_path / "a", "wave", y=y, metric="mse")
-    again = export_all(spec, parameters, x, tmp_path / "b", "wave", y=y, metric="mse")
+    first = export_all(spec, parameters, x, tmp_path / "a", About("wave"), y=y, metric="mse")
+    again = export_all(spec, parameters, x, tmp_path / "b", About("wave"), y=y, metric="mse")
     assert [one.sha256 for one in first] == [one.sha256 for one in again]
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
         "model.f32.tflite",

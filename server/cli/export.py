@@ -1,0 +1,74 @@
+"""`tinyfleet server export`: files for other runtimes and firmware, held against each other."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from edge.errors import UsageError
+from server.cli.options import AsJson, print_json, print_table
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a float32 .tflite.")],
+    to: Annotated[str, typer.Option(help="Formats by comma: tflite, onnx, c.")] = "tflite,onnx",
+    dtype: Annotated[
+        str, typer.Option(help="By comma: float32, int8, hybrid (int8, and a float32 tail).")
+    ] = "float32,int8",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; else models/ of the run, or exports.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Whose samples set the ranges; else that of the name.")
+    ] = None,
+    calibration: Annotated[
+        str, typer.Option(help="How int8 ranges are found: minmax, percentile or mse.")
+    ] = "minmax",
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One weight scale a layer, not one an output.")
+    ] = False,
+    float_ends: Annotated[
+        bool, typer.Option("--float-ends", help="int8 .tflite that take and give float32.")
+    ] = False,
+    float_layers: Annotated[
+        int, typer.Option(min=1, help="Layers with weights that stay float32 in a hybrid.")
+    ] = 1,
+    licence: Annotated[str, typer.Option(help="Of the files, such as CC-BY-4.0.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a model for other runtimes, check it in all that are installed, and report.
+
+    The folder also gets parity.json and parity.md; the command fails where a runtime disagrees.
+
+    Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
+    """
+    from server.export.files import Wanted
+    from server.export.quantise import Calibration
+    from server.run import RunFolder
+    from server.shipping import export_file, export_run
+
+    wanted = Wanted(
+        formats=_listed(to),
+        dtypes=_listed(dtype),
+        calibration=cast(Calibration, calibration),
+        per_channel=not per_tensor,
+        float_ends=float_ends,
+        float_layers=float_layers,
+    )
+    if model.is_dir():
+        if task is not None:
+            raise UsageError("a run knows its task.", hint="no --task")
+        files = export_run(RunFolder.existing(model), out, wanted, licence)
+    else:
+        files = export_file(model, out or Path("exports"), wanted, task, licence)
+    if as_json:
+        print_json([vars(entry) for entry in files])
+    else:
+        print_table(
+            ["file", "bytes", "SQNR dB", "sha256"],
+            [[f.file, f.bytes, f.sqnr, f.sha256[:16]] for f in files],
+        )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

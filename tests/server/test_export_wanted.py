@@ -1,0 +1,180 @@
+"""Exports as they are asked for: calibration, ends, hybrids, headers, and words in the files."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import runtime
+from edge.artifact import Artifact
+from edge.errors import UsageError
+from edge.learner import OnlineLearner
+from edge.spec import ModelSpec
+from server.cli import main
+from server.export import tflite
+from server.export.about import About, model_metadata
+from server.export.files import Wanted, encode
+from server.export.header import c_header
+from server.export.parity import ParityFailed
+from server.export.quantise import CALIBRATIONS, Affine
+from server.models import FOLDER
+
+SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
+P = SPEC.initial(3)
+X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+ABOUT = About("net", "presence", ("no", "yes", "ü"), "scaled", "r1", 7, "CC-BY-4.0")
+
+
+def test_every_format_and_dtype_that_is_wanted_is_written_and_no_other() -> None:
+    wanted = Wanted(("tflite", "onnx", "c"), ("float32", "int8", "hybrid"))
+    files = encode(SPEC, P, X, wanted, ABOUT)
+    assert set(files) == {
+        "model.f32.tflite", "model.int8.tflite", "model.hybrid.tflite",
+        "model.f32.onnx", "model.int8.onnx",
+        "model.f32.h", "model.int8.h", "model.hybrid.h",
+    }  # fmt: skip
+    assert encode(SPEC, P, X, wanted, ABOUT) == files
+    assert set(encode(SPEC, P, X, Wanted(("c",), ("int8",)), ABOUT)) == {"model.int8.h"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"formats": ("keras",)}, {"formats": ()}, {"dtypes": ("int4",)}, {"dtypes": ()},
+        {"calibration": "guess"}, {"formats": ("onnx",), "dtypes": ("hybrid",)},
+    ],
+)  # fmt: skip
+def test_what_there_is_not_is_refused(options) -> None:
+    with pytest.raises(UsageError):
+        Wanted(**options)
+
+
+@pytest.mark.parametrize("how", CALIBRATIONS)
+def test_each_calibration_gives_a_file_that_is_near(how) -> None:
+    exact = OnlineLearner(tflite.write(SPEC, P, name="m"), infer_only=True).predict_many(X)
+    data = tflite.write_int8(SPEC, P, X, calibration=how, name="m")
+    found = OnlineLearner(data, infer_only=True).predict_many(X)
+    assert np.abs(found - exact).mean() < 0.02
+
+
+def test_rare_values_do_not_widen_a_range_that_leaves_them_out() -> None:
+    values = np.random.default_rng(1).normal(size=50_000)
+    values[7] = 1000.0
+    whole, rare, least = (Affine.fitted(values, how) for how in CALIBRATIONS)
+    assert rare.scale < whole.scale / 50
+    assert rare.error(np.delete(values, 7)) < whole.error(np.delete(values, 7)) / 100
+    assert least.error(values) <= whole.error(values)
+
+
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=60))
+def test_a_fitted_scale_holds_zero_exactly_and_mse_is_never_worse(values) -> None:
+    array = np.array(values)
+    for how in CALIBRATIONS:
+        found = Affine.fitted(array, how)
+        assert found.restore(found.quantise(np.zeros(1))) == 0
+        assert -128 <= found.zero <= 127 and found.scale > 0
+    if np.ptp(array):
+        covering = Affine.covering(array).error(array)
+        assert Affine.fitted(array, "mse").error(array) <= covering * (1 + 1e-6) + 1e-9
+
+
+def test_float_ends_take_and_give_float_and_the_same_numbers() -> None:
+    whole = tflite.write_int8(SPEC, P, X, name="m")
+    ends = tflite.write_int8(SPEC, P, X, float_ends=True, name="m")
+    assert Artifact(ends).describe().dtype == "float32" != Artifact(whole).describe().dtype
+    for one, other in zip(runtime.available(whole), runtime.available(ends), strict=True):
+        np.testing.assert_allclose(one.run(X[:20]), other.run(X[:20]), atol=1e-6)
+
+
+def test_the_words_are_in_the_fields_of_the_formats() -> None:
+    files = encode(SPEC, P, X, Wanted(), ABOUT)
+    for name in ("model.f32.tflite", "model.int8.tflite"):
+        data = files[name]
+        assert b"TFLITE_METADATA" in data and b"M001" in data
+        assert b"CC-BY-4.0" in data and "ü".encode() in data
+        assert Artifact(data).name == "net"
+    onnx = pytest.importorskip("onnx")
+    for name in ("model.f32.onnx", "model.int8.onnx"):
+        model = onnx.load_from_string(files[name])
+        words = {entry.key: entry.value for entry in model.metadata_props}
+        assert words == ABOUT.fields()
+        assert json.loads(words["labels"]) == ["no", "yes", "ü"] and words["round"] == "7"
+
+
+def test_metadata_is_read_as_its_schema_says() -> None:
+    """ModelMetadata: name is field 0, description 1, license 5, min_parser_version 7."""
+    import flatbuffers
+
+    data = model_metadata(ABOUT)
+    assert data[4:8] == b"M001"
+    table = flatbuffers.table.Table(data, int.from_bytes(data[:4], "little"))
+
+    def text(slot: int) -> str:
+        return table.String(table.Offset(4 + 2 * slot) + table.Pos).decode()
+
+    assert text(0) == "net" and text(5) == "CC-BY-4.0" and text(7) == "1.0.0"
+    words = json.loads(text(1))
+    assert words["task"] == "presence" and words["run"] == "r1"
+    assert model_metadata(ABOUT) == data
+
+
+def test_a_header_compiles_and_holds_the_file(tmp_path) -> None:
+    hostile = About("9 net*/ -x", task='a */ "b"\\ ü')
+    data = tflite.write(SPEC, P, name="m")
+    header = c_header(data, hostile)
+    header.decode("ascii")
+    (tmp_path / "m.h").write_bytes(header)
+    symbol = re.search(r"const uint8_t (\w+)\[", header.decode())
+    assert symbol
+    (tmp_path / "m.c").write_text(
+        '#include "m.h"\n#include <stdio.h>\nint main(void) { '
+        f"return fwrite({symbol[1]}, 1, sizeof {symbol[1]}, stdout) != sizeof {symbol[1]}; }}\n"
+    )
+    built = subprocess.run(
+        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "m.c", "-o", "m"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    assert subprocess.run([tmp_path / "m"], capture_output=True).stdout == data
+
+
+def test_the_command_exports_a_file_for_all(tmp_path, capsys) -> None:
+    model = tmp_path / "sine.tflite"
+    from server.simulate import new_model
+    from server.tasks import get_task
+
+    model.write_bytes(new_model(get_task("sine"), seed=1).data)
+    out = tmp_path / "out"
+    options = ["--to", "tflite,onnx,c", "--dtype", "float32,int8,hybrid", "--out", str(out)]
+    assert main(["server", "export", str(model), *options, "--calibration", "mse", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {entry["file"] for entry in listed} == {p.name for p in out.glob("model.*.[to]*")}
+    assert (out / "model.hybrid.h").is_file() and (out / "parity.md").is_file()
+    assert {p.name for p in out.glob("*.h")} == {f"model.{k}.h" for k in ("f32", "int8", "hybrid")}
+
+
+def test_what_cannot_be_exported_is_said(tmp_path) -> None:
+    for model, extra, said in (
+        (FOLDER / "keywords.tflite", (), "int8 layers"),
+        (FOLDER / "sine.tflite", ("--task", "characters"), "takes 1 values"),
+        (tmp_path / "none.tflite", (), "cannot read"),
+        (FOLDER / "sine.tflite", ("--dtype", "int4"), "int4"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            from server.shipping import export_file
+
+            given = dict(zip(extra[::2], extra[1::2], strict=True))
+            wanted = Wanted(dtypes=tuple(given.get("--dtype", "float32").split(",")))
+            export_file(model, tmp_path / "x", wanted, given.get("--task"))
+
+
+def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_path) -> None:
+    from server.shipping import export_file
+
+    with pytest.raises(ParityFailed, match=r"hybrid.*at least 20"):
+        export_file(FOLDER / "sine.tflite", tmp_path, Wanted(dtypes=("hybrid",)))
+    assert "hybrid" in (tmp_path / "parity.md").read_text()

@@ -12,17 +12,15 @@ import numpy as np
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.layout import sent
-from edge.messages import Offer
-from server.admission import Admission, norm_limit
 from server.attendance import Attendance
 from server.cohort import Cohort, NoDevices, RoundsFailed, sample
 from server.collector import Collector
+from server.door import door_of
 from server.journal import Journal, RoundRow
 from server.reports import RoundReport, RunResult, figures, report_of
 from server.settings import Settings
 from server.strategies import Strategy, get_strategy
 from server.transports.base import Transport
-from server.turns import Turns, offer_id
 
 __all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
 
@@ -205,7 +203,7 @@ class Coordinator:
             return None
         base = Artifact(self.journal.artifact(row.base))
         part = sent(base.tail_spec, row.plan)
-        door = self._door(row, base, part)
+        door = door_of(row, base, part, self.journal, self.strategy, self.settings)
         self.transport.publish_model(base.sha256, base.data)
         self.transport.offer(door.offer)
         try:
@@ -218,21 +216,6 @@ class Coordinator:
         finally:
             self.transport.close_round(row.run)
         return self._close(row, base, part)
-
-    def _door(self, row: RoundRow, base: Artifact, part: slice) -> Admission:
-        """What answers must satisfy, given those that are in."""
-        late, turns = self.strategy.max_staleness, Turns(row.round, most=self.strategy.most_turns)
-        for number in range(max(row.round - late, 1), row.round + 1):
-            for entry in self.journal.contributions(row.run, number):
-                turns.note(entry.device, asked=number - entry.staleness, counted=number)
-        earlier = self.journal.rounds(row.run, newest=late, upto=row.round - 1)
-        return Admission(
-            _offer_of(row, time.time() + self.settings.deadline),
-            part.stop - part.start,
-            norm_limit(base.parameters(), self.settings.norm_multiple),
-            turns,
-            {old.round: _offer_of(old, 0.0) for old in earlier},
-        )
 
     def _close(self, row: RoundRow, base: Artifact, part: slice) -> RoundReport:
         """Aggregate what was accepted, in the journal's words, and enter the result."""
@@ -261,11 +244,6 @@ class Coordinator:
                 f" ({reasons[-1] if reasons else 'nobody answered'}).",
                 hint="a longer --deadline, or fewer --min-updates",
             )
-
-
-def _offer_of(row: RoundRow, deadline: float) -> Offer:
-    name = offer_id(row.run, row.round)
-    return Offer(row.run, row.round, row.base, row.cohort, row.plan, deadline, name)
 
 
 def _remind(strategy: Strategy, journal: Journal, run: str) -> None:

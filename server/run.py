@@ -17,6 +17,7 @@ from ontology.catalog import Catalog
 from server.cohort import Cohort
 from server.journal import Journal
 from server.keeper import Keeper
+from server.reports import report_of
 from server.rounds import Coordinator, RoundReport, RunResult, Settings
 from server.strategies import get_strategy
 from server.tasks import Task, get_task
@@ -207,6 +208,7 @@ class Run:
         config, asked = self.config, cohort or self._everyone
         evaluate = self._evaluate if config.evaluate_every else None
         if base is None:
+            self._catch_up()
             coordinator = Coordinator.resume(
                 self.transport, self.journal, config.run, cohort=asked, evaluate=evaluate
             )
@@ -233,12 +235,21 @@ class Run:
         self._coordinator = coordinator
 
         def after(report: RoundReport) -> None:
-            result = Artifact(self.journal.artifact(report.result))
-            self.keeper.finished(report, result, name=self.model_name, task=config.task)
+            self._tell_catalog(report)
             if on_round is not None:
                 on_round(report)
 
         return coordinator.run(after)
+
+    def _catch_up(self) -> None:
+        """Tell the catalogue again what a killed server had in the journal alone."""
+        for row in self.journal.rounds(self.config.run, newest=2):
+            if row.status != "open":
+                self._tell_catalog(report_of(self.journal, row.run, row.round))
+
+    def _tell_catalog(self, report: RoundReport) -> None:
+        result = Artifact(self.journal.artifact(report.result))
+        self.keeper.finished(report, result, name=self.model_name, task=self.config.task)
 
     def stop(self) -> None:
         """End `play` soon; an open round stays open."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 from edge.errors import UsageError
 from server.admission import NORM_MULTIPLE
@@ -52,4 +53,4 @@ class Settings:
 
     def asked(self, size: int) -> int:
         """How many devices are asked where a round takes the updates of `size`."""
-        return math.ceil(size * self.over_select)
+        return math.ceil(Decimal(size) * Decimal(str(self.over_select)))  # 10 * 1.1 is 11, not 12

@@ -60,10 +60,22 @@ def test_those_asked_beyond_need_make_up_for_the_silent() -> None:
     assert all([row.device for row in report.accepted] == ["d0", "d2", "d3"] for report in reports)
 
 
+@given(st.integers(1, 10**6), st.integers(0, 300))
+def test_as_many_are_asked_as_a_person_reckons(size, percent) -> None:
+    asked = Settings(rounds=1, over_select=float(f"{1 + percent / 100:.2f}")).asked(size)
+    assert asked == -(-size * (100 + percent) // 100)
+
+
 @pytest.mark.parametrize("value", [0.5, -1.0, float("nan"), float("inf")])
 def test_fewer_cannot_be_asked(value) -> None:
     with pytest.raises(UsageError, match="over_select"):
         Settings(rounds=1, over_select=value)
+
+
+@pytest.mark.parametrize("options", [{"deadline": 0.0}, {"deadline": -1.0}, {"min_updates": -1}])
+def test_settings_with_which_no_round_could_end_are_refused(options) -> None:
+    with pytest.raises(UsageError, match=next(iter(options))):
+        Settings(rounds=1, **options)
 
 
 class Late:

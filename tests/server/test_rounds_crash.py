@@ -9,21 +9,30 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from edge.broker import LocalBroker, find_mosquitto, has_amqtt
+from edge.broker_options import BrokerOptions
 from edge.messages import Offer
+from edge.session import DeviceSession
+from edge.topics import SiteTopics
 from server.journal import Journal
 from server.rounds import Coordinator, Settings
 from server.strategies import get_strategy
 from server.transports.loopback import LoopbackDevice, SensorWorker
+from server.transports.mqtt import MqttTransport
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fleet import LineSensor, LoopbackTransport, a_model, replayed
+from fleet import LineSensor, LoopbackTransport, a_fleet, a_model, replayed
+from test_rounds_mqtt import Agent
 
 NAMES = ["d0", "d1", "d2"]
 OPTIONS = {"cohort_size": 2, "samples": 2, "rate": 0.05}
+OF = {"all": {**OPTIONS, "cohort_size": 3}}
+SITE = SiteTopics("crash")
 ROUNDS = 3
 WAL_HEADER, FRAME_HEADER, PAGE = 32, 24, 4096
 
@@ -38,18 +47,23 @@ class Forgetful(LoopbackDevice):
         return super().answer(offer, fetch)
 
 
-def play(path, name, *, rounds=ROUNDS, check=None):
-    """Begin a run, or go on with it, with a fleet that has just been switched on."""
-    transport = LoopbackTransport([Forgetful(device, SensorWorker(None)) for device in NAMES])
-    with Journal(path) as journal:
+def play(path, name, *, rounds=ROUNDS, check=None, broker=None):
+    """Begin a run, or go on with it: with a fleet just switched on, or that of a broker."""
+    with ExitStack() as stack:
+        transport = LoopbackTransport([Forgetful(device, SensorWorker(None)) for device in NAMES])
+        if broker:
+            transport = stack.enter_context(MqttTransport(BrokerOptions(url=broker), SITE))
+            transport.wait_for(len(NAMES), 20)
+        journal = stack.enter_context(Journal(path))
         if journal.runs():
             coordinator = Coordinator.resume(transport, journal, "r", cohort=NAMES)
         else:
+            strategy = get_strategy("fedavg" if name in OF else name, **OF.get(name, OPTIONS))
+            more = 1.0 if name in OF else 1.5
+            settings = Settings(rounds, deadline=20, over_select=more, min_updates=2)
             coordinator = Coordinator(
-                transport, journal, get_strategy(name, **OPTIONS),
-                Settings(rounds, deadline=20, over_select=1.5), run="r", base=a_model(),
-                cohort=NAMES,
-            )  # fmt: skip
+                transport, journal, strategy, settings, run="r", base=a_model(), cohort=NAMES
+            )
         result = coordinator.run()
         assert result.status == "done"
         if check is not None:
@@ -93,13 +107,14 @@ DRIVER = """
 import json, os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 import test_rounds_crash as crash
-name, path, rounds = sys.argv[2], sys.argv[3], int(sys.argv[4])
+name, path, rounds, broker = sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
 chance, kills, last = random.Random(name), 0, None
 while True:
     child = os.fork()
     if not child:
-        os._exit(bool(crash.play(path, name, rounds=rounds)) ^ 1)
-    end, ended = time.monotonic() + (chance.uniform(0, 0.1) if kills < 80 else 60), 0
+        os._exit(bool(crash.play(path, name, rounds=rounds, broker=broker)) ^ 1)
+    wait = chance.uniform(0, 0.03 + 0.03 * (kills % 4)) if kills < 80 else 60
+    end, ended = time.monotonic() + wait, 0
     while not ended and time.monotonic() < end:
         time.sleep(0.001)
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -113,14 +128,15 @@ while True:
 """
 
 
-def killed_over_and_over(tmp_path, name, rounds):
+def killed_over_and_over(tmp_path, name, rounds, broker=""):
     path = tmp_path / "killed.db"
+    given = [str(Path(__file__).parent), name, str(path), str(rounds), broker]
     found = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(Path(__file__).parent), name, str(path), str(rounds)],
+        [sys.executable, "-c", DRIVER, *given],
         check=True, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     outcome = json.loads(found.stdout)
-    assert outcome["status"] == 0 and outcome["kills"] >= 5, (outcome, found.stderr)
+    assert outcome["status"] == 0 and outcome["kills"] >= 3, (outcome, found.stderr)
     return path
 
 
@@ -132,6 +148,25 @@ def test_killed_over_and_over_a_run_ends_with_the_same_bits(tmp_path, name) -> N
         assert [row.status for row in journal.rounds("r")] == ["closed"] * 40
         ended = journal.current("r")
     assert play(tmp_path / "alone.db", name, rounds=40) == ended
+
+
+@pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
+def test_killed_over_and_over_while_the_devices_live_on_and_answer(tmp_path) -> None:
+    """All three are asked and needed, so that it does not matter who is first."""
+    with LocalBroker() as broker, ExitStack() as stack:
+        for i, device in enumerate(NAMES):
+            topics = SITE.device(device)
+            stack.enter_context(DeviceSession(broker.options, topics, Agent(100 + i)))
+        path = killed_over_and_over(tmp_path, "all", 25, broker.options.url)
+    with Journal(path) as journal:
+        assert [row.status for row in journal.rounds("r")] == ["closed"] * 25
+        assert [len(journal.contributions("r", n + 1)) for n in range(25)] == [3] * 25
+        ended = journal.current("r")
+    alone = Coordinator(
+        LoopbackTransport(a_fleet(3)), Journal(":memory:"), get_strategy("fedavg", **OF["all"]),
+        Settings(25), run="r", base=a_model(), cohort=NAMES,
+    ).run()  # fmt: skip
+    assert alone.artifact.sha256 == ended
 
 
 def test_killed_over_and_over_an_asynchronous_run_ends_as_its_journal_says(tmp_path) -> None:

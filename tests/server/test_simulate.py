@@ -22,6 +22,7 @@ RUNS = {
     "fedavg": (40, {"cohort_size": 4, "rate": 0.001}),
     "anil": (40, {"cohort_size": 4, "rate": 0.0005, "query": 6}),
     "fedadam": (40, {"cohort_size": 4, "rate": 0.0005}),
+    "fedbuff": (40, {"cohort_size": 4, "buffer": 4, "rate": 0.0005}),
     "fedprox": (40, {"cohort_size": 4, "rate": 0.0005, "samples": 8, "epochs": 3}),
     "fedrep": (40, {"cohort_size": 4, "rate": 0.0005}),
     "fedyogi": (40, {"cohort_size": 4, "rate": 0.0005}),

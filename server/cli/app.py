@@ -11,6 +11,7 @@ from server.cli import (
     catalog_backup,
     catalog_import,
     catalog_match,
+    catalog_watch,
     compare,
     doctor,
     edge,
@@ -55,7 +56,9 @@ catalog.app.command("backup")(catalog_backup.backup)
 catalog.app.command("import")(catalog_import.import_command)
 catalog.app.command("match")(catalog_match.match)
 catalog.app.command("migrate")(catalog_backup.migrate)
+catalog.app.command("outbox")(catalog_watch.outbox)
 catalog.app.command("restore")(catalog_backup.restore)
+catalog.app.command("watch")(catalog_watch.watch)
 app.add_typer(catalog.app, name="catalog")
 
 

@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Write a model for other runtimes, check it in all that are installed, and report.
 
-    The folder also gets parity.json and parity.md; the command fails where a runtime disagrees.
+    The folder also gets parity.json, .md and .html. The command fails where a runtime disagrees.
 
     Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
     """

@@ -13,6 +13,7 @@ from edge.spec import ModelSpec
 from server.export import onnx, parity, tflite
 from server.export.about import About
 from server.export.header import c_header
+from server.export.pages import parity_page
 from server.export.quantise import CALIBRATIONS, Calibration
 
 __all__ = ["DTYPES", "FORMATS", "Exported", "Wanted", "encode", "export_all"]
@@ -125,7 +126,7 @@ def export_all(
         spec: the architecture.
         parameters: float32 [spec.n_parameters].
         calibration: float32 [n, n_in]; sets the int8 ranges and is what parity is measured on.
-        out_dir: created if missing; also gets parity.json and parity.md.
+        out_dir: created if missing; also gets parity.json, .md and .html.
         about: what the files say of themselves.
         wanted: what to write; None: float32 and int8, as .tflite and .onnx.
         y: targets of the calibration samples, for the metric in the report.
@@ -146,6 +147,7 @@ def export_all(
     found = parity.report(spec, parameters, read, calibration, y, metric, check=False)
     (out_dir / "parity.json").write_text(json.dumps(found.to_json(), indent=1) + "\n")
     (out_dir / "parity.md").write_text(found.to_markdown())
+    (out_dir / "parity.html").write_text(parity_page(found, about))
     parity.require(found)
     return [Exported(out_dir / part.file, files[part.file], part) for part in found.files]
 

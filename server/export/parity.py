@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from edge import runtime
 from edge.errors import ArtifactError
 from edge.spec import ModelSpec
+from server.export.layers import layer_sqnr
+from server.export.on_board import BoardAnswers, on_board
 from server.export.reference import forward
+from server.export.sqnr import sqnr
 
-__all__ = ["Answer", "FileParity", "Parity", "ParityFailed", "report", "require", "sqnr"]
+__all__ = ["Answer", "FileParity", "Parity", "ParityFailed", "report", "require"]
 
 FLOAT_TOLERANCE = 1e-4
 """Largest relative difference of a float32 file from the reference."""
 INT8_SQNR = 20.0
 """Smallest signal-to-quantisation-noise ratio of an int8 file, dB."""
-_CEILING = 200.0
 
 
 class ParityFailed(ArtifactError):
@@ -54,6 +56,10 @@ class FileParity:
         sha256: hex.
         answers: one a runtime.
         spread: largest difference between two runtimes.
+        board: the emulated board that ran it too, or why none did; empty: not for boards.
+        instructions: of one prediction there, link included; 0 where there was none.
+        arena: bytes of RAM to predict there.
+        layers: SQNR after each layer of a quantised file, dB.
     """
 
     file: str
@@ -62,6 +68,10 @@ class FileParity:
     sha256: str
     answers: tuple[Answer, ...]
     spread: float
+    board: str = ""
+    instructions: int = 0
+    arena: int = 0
+    layers: tuple[tuple[str, float], ...] = ()
 
     @property
     def sqnr(self) -> float:
@@ -112,15 +122,6 @@ class Parity:
         return "\n".join(lines) + "\n"
 
 
-def sqnr(reference: NDArray[Any], answer: NDArray[Any]) -> float:
-    """Power of the reference over power of the difference, in dB, at most 200."""
-    noise = float(((answer - reference) ** 2).sum())
-    signal = float((reference**2).sum())
-    if noise == 0:
-        return _CEILING
-    return min(_CEILING, 10 * float(np.log10(signal / noise))) if signal else -_CEILING
-
-
 def report(
     spec: ModelSpec,
     parameters: NDArray[np.float32],
@@ -147,7 +148,10 @@ def report(
             (relative to the largest output), or an int8 file is below 20 dB.
     """
     expected = forward(spec, parameters, x)
-    parts = tuple(_file(name, data, x, y, metric, expected) for name, data in files.items())
+    parts = tuple(
+        _with_layers(_file(name, data, x, y, metric, expected), data, spec, parameters, x)
+        for name, data in files.items()
+    )
     largest = float(np.abs(expected).max())
     found = Parity(len(x), metric, _measure(metric, expected, y), largest, parts)
     if check:
@@ -170,8 +174,10 @@ def _file(
     expected: NDArray[np.float64],
 ) -> FileParity:
     outputs = {one.name: one.run(x).astype(np.float64) for one in runtime.available(data)}
+    board: BoardAnswers | str = ""
     if name.endswith(".tflite"):
         outputs |= _ours(data, x, int8=".int8." in name)
+        board = on_board(data, x)
     answers = tuple(
         Answer(
             who,
@@ -181,10 +187,37 @@ def _file(
         )
         for who, out in outputs.items()
     )
+    if isinstance(board, BoardAnswers):
+        n, out = len(board.outputs), board.outputs.astype(np.float64)
+        answers += (
+            Answer(
+                f"firmware on {board.board}, {n} samples",
+                sqnr(expected[:n], out),
+                float(np.abs(out - expected[:n]).max()),
+                _measure(metric, out, None if y is None else y[:n]),
+            ),
+        )
     stack = np.stack([*outputs.values()]) if outputs else np.zeros((1, 1, 1))
     spread = float((stack.max(axis=0) - stack.min(axis=0)).max())
-    sha = hashlib.sha256(data).hexdigest()
-    return FileParity(name, ".f32." not in name, len(data), sha, answers, spread)
+    sha, quantised = hashlib.sha256(data).hexdigest(), ".f32." not in name
+    if isinstance(board, str):
+        return FileParity(name, quantised, len(data), sha, answers, spread, board)
+    return FileParity(
+        name, quantised, len(data), sha, answers, spread,
+        board.board, board.instructions, board.arena,
+    )  # fmt: skip
+
+
+def _with_layers(
+    part: FileParity,
+    data: bytes,
+    spec: ModelSpec,
+    parameters: NDArray[np.float32],
+    x: NDArray[np.float32],
+) -> FileParity:
+    if not part.int8 or not part.file.endswith(".tflite"):
+        return part
+    return replace(part, layers=tuple(layer_sqnr(data, spec, parameters, x)))
 
 
 def _ours(data: bytes, x: NDArray[np.float32], *, int8: bool) -> dict[str, NDArray[np.float64]]:

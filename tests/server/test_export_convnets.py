@@ -10,8 +10,8 @@ from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export import tflite
-from server.export.parity import sqnr
 from server.export.reference import forward
+from server.export.sqnr import sqnr
 from tests.edge.convnets import FUSED, convnets, everything, inputs
 from tests.edge.zoo import parameters
 

@@ -9,8 +9,8 @@ pytest.importorskip("onnx")
 
 from edge import runtime
 from server.export import onnx
-from server.export.parity import sqnr
 from server.export.reference import forward
+from server.export.sqnr import sqnr
 from tests.edge.convnets import convnets, everything, inputs
 from tests.edge.zoo import parameters
 

@@ -14,11 +14,14 @@ from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.learner import OnlineLearner
 from edge.spec import ModelSpec
+from edge.steps import conv, dense
 from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
-from server.export.files import Wanted, encode
+from server.export.files import Wanted, encode, export_all
 from server.export.header import c_header
+from server.export.layers import layer_sqnr
+from server.export.on_board import BoardAnswers, on_board
 from server.export.parity import ParityFailed
 from server.export.quantise import CALIBRATIONS, Affine
 from server.models import FOLDER
@@ -178,3 +181,52 @@ def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_pat
     with pytest.raises(ParityFailed, match=r"hybrid.*at least 20"):
         export_file(FOLDER / "sine.tflite", tmp_path, Wanted(dtypes=("hybrid",)))
     assert "hybrid" in (tmp_path / "parity.md").read_text()
+
+
+CONVNET = ModelSpec.convnet((8, 6, 1), [conv(4, stride=2), conv(4), dense(3, "softmax")])
+
+
+def test_every_layer_of_a_quantised_file_is_measured() -> None:
+    parameters = CONVNET.initial(1)
+    x = np.random.default_rng(2).normal(size=(60, 48)).astype(np.float32)
+    fine = tflite.write_int8(CONVNET, parameters, x, name="m")
+    found = dict(layer_sqnr(fine, CONVNET, parameters, x))
+    assert list(found) == ["conv0", "conv1", "dense2", "softmax2"]
+    assert all(20 < value < 80 for value in found.values())
+    coarse = tflite.write_int8(CONVNET, parameters, 30 * x, name="m")
+    worse = dict(layer_sqnr(coarse, CONVNET, parameters, x))
+    assert worse["conv0"] < found["conv0"] - 10
+    hybrid = tflite.write_hybrid(CONVNET, parameters, x, float_layers=1, name="m")
+    assert dict(layer_sqnr(hybrid, CONVNET, parameters, x))["conv1"] == found["conv1"]
+
+
+def test_the_firmware_on_a_board_answers_as_the_runtimes_do() -> None:
+    exact = tflite.write(SPEC, P, name="m")
+    found = on_board(exact, X)
+    assert isinstance(found, BoardAnswers), found
+    expected = OnlineLearner(exact, infer_only=True).predict_many(X[:20])
+    assert np.array_equal(found.outputs, expected)
+    assert 1_000 < found.instructions < 100_000 and found.arena > 0
+
+
+def test_a_model_without_room_on_the_board_says_what_is_needed() -> None:
+    wide = ModelSpec.mlp([400, 400, 3])
+    said = on_board(tflite.write(wide, wide.initial(0), name="m"), X, "microbit")
+    assert isinstance(said, str) and "needed" in said
+
+
+def test_the_page_shows_every_runtime_board_and_layer(tmp_path) -> None:
+    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite",)), y=None)
+    page = (tmp_path / "parity.html").read_text()
+    for words in (
+        "firmware on nano33ble",
+        "tinyfleet (c)",
+        "softmax1",
+        "CC-BY-4.0",
+        "instructions",
+    ):
+        assert words in page
+    stored = json.loads((tmp_path / "parity.json").read_text())
+    int8 = next(entry for entry in stored["files"] if entry["int8"])
+    assert int8["board"] == "nano33ble" and int8["instructions"] > 0
+    assert [name for name, _ in int8["layers"]] == ["dense0", "dense1", "softmax1"]

@@ -89,6 +89,16 @@ class Artifact:
         return self._graph.tensors
 
     @property
+    def inputs(self) -> tuple[int, ...]:
+        """Indices of the input tensors."""
+        return self._graph.inputs
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Indices of the output tensors."""
+        return self._graph.outputs
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of convolution, depthwise and dense operators, one inference."""
         return self._graph.macs()

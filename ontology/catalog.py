@@ -23,6 +23,7 @@ from ontology.describe.federation import (
 from ontology.describe.model import ModelFacts, Origin, model_triples
 from ontology.named import get_query
 from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
+from ontology.remote import RemoteStore, is_address
 from ontology.results import Result
 from ontology.store import MEMORY, OxigraphStore, Store
 from ontology.terms import Iri, Term, Triple, literal, moment
@@ -56,10 +57,11 @@ class Catalog:
 
     @classmethod
     def open(cls, path: str | Path = MEMORY, *, read_only: bool = False) -> Self:
-        """Open the catalogue in a folder.
+        """Open the catalogue in a folder, or at a SPARQL 1.1 endpoint.
 
         Args:
-            path: the folder, made where missing; `:memory:` keeps nothing.
+            path: the folder, made where missing; `:memory:` keeps nothing; or `http://host:port`,
+                see `RemoteStore`.
             read_only: read what is there now, also while another process owns it.
 
         Raises:
@@ -67,6 +69,8 @@ class Catalog:
             CatalogBusy: another process owns it.
             UsageError: it is to be read and is not there.
         """
+        if is_address(path):
+            return cls(RemoteStore(str(path)))
         return cls(OxigraphStore(path, read_only=read_only))
 
     def close(self) -> None:
@@ -169,6 +173,16 @@ class Catalog:
         """Put in very many facts at once, such as those that `dump` gave; see `Store.load`."""
         with self._lock:
             return self.store.load(lines)
+
+    def put(self, subject: str, triples: Iterable[Triple]) -> None:
+        """Say what is known of one thing; whatever was said of it and its parts is replaced.
+
+        Args:
+            subject: its IRI.
+            triples: about it, or about parts below it; facts about devices' status stay out.
+        """
+        with self._lock:
+            self.store.replace(list(self._about(Iri(subject))), triples)
 
     def put_model(
         self,

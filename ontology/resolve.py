@@ -24,7 +24,7 @@ def device(store: Store, name: str) -> Iri:
     Raises:
         UsageError: no device has the name, or several have.
     """
-    if name.startswith("urn:"):
+    if name.startswith(("urn:", "http:", "https:")):
         return checked_iri(name)
     if name.count("/") == 1:
         return Iri(device_iri(*name.split("/")))
@@ -46,7 +46,7 @@ def model(store: Store, name: str) -> Iri:
     Raises:
         UsageError: no model has the name, or several that are not versions of one another.
     """
-    if name.startswith("urn:"):
+    if name.startswith(("urn:", "http:", "https:")):
         return checked_iri(name)
     found = {t.subject for t in store.match(None, DCT + "title", literal(name))}
     digest = _DIGEST.fullmatch(name)

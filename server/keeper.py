@@ -4,7 +4,6 @@ import json
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,12 +14,14 @@ from edge.messages import State
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
+    from ontology.outbox import Order
     from server.journal import UpdateRow
     from server.rounds import RoundReport
 
 __all__ = ["Keeper"]
 
 _log = logging.getLogger("tinyfleet.catalog")
+Batch = dict[str, tuple[bool, str | None]]
 DEVICE_IRI = "urn:tinyfleet:{site}:{device}"
 
 
@@ -38,6 +39,8 @@ class Keeper:
     def __init__(self, catalog: "Catalog", *, site: str) -> None:
         self.catalog, self._site = catalog, site
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._batch: Batch | None = None
         self._thread = threading.Thread(target=self._drain, name="catalog-keeper", daemon=True)
 
     def __enter__(self) -> Self:
@@ -57,13 +60,27 @@ class Keeper:
 
     def described(self, device: str, payload: bytes) -> None:
         """A device's Thing Description came, as JSON; a broken or foreign one is logged."""
+        with self._lock:
+            self._batch = None
         self._work.put(lambda: self._put_thing(device, payload))
 
     def changed(self, device: str, state: State) -> None:
-        """A device came, went, or runs another model."""
-        online = state.status == "online"
-        iri = self.iri(device)
-        self._work.put(lambda: self.catalog.set_status(iri, online, state.running))
+        """A device came, went, or runs another model.
+
+        Changes that wait for the disk are written together, in one transaction; of one device
+        only the last.
+        """
+        with self._lock:
+            if self._batch is None:
+                batch = self._batch = {}
+                self._work.put(lambda: self._put_statuses(batch))
+            self._batch[self.iri(device)] = state.status == "online", state.running
+
+    def _put_statuses(self, batch: Batch) -> None:
+        with self._lock:
+            if self._batch is batch:
+                self._batch = None
+        self.catalog.set_statuses((iri, *status) for iri, status in batch.items())
 
     def flush(self) -> None:
         """Wait until everything that came so far is written."""
@@ -128,16 +145,19 @@ class Keeper:
             artifact, name=name, task=task, derived_from=source, metrics=dict(metrics)
         )
 
-    def deployed(self, device: str, sha256: str, *, ok: bool, reason: str) -> None:
-        """A deployment was tried."""
-        from ontology.describe import DeploymentFacts
+    def ordered(self, devices: Iterable[str], sha256: str) -> "list[Order]":
+        """A deployment is about to be sent; the orders are on disk when this returns."""
+        from ontology.outbox import Outbox
 
         self.flush()
-        self.catalog.record_deployment(
-            DeploymentFacts(
-                device=self.iri(device), model=sha256, time=time.time(), ok=ok, reason=reason
-            )
-        )
+        return Outbox(self.catalog).order(sha256, [self.iri(device) for device in devices])
+
+    def settled(self, order: "Order", *, ok: bool, reason: str) -> None:
+        """An order ended: the device runs the model, or why not."""
+        from ontology.outbox import Outbox
+
+        self.flush()
+        Outbox(self.catalog).settle(order, ok=ok, reason=reason)
 
     def _put_thing(self, device: str, payload: bytes) -> None:
         try:

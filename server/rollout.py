@@ -1,8 +1,10 @@
 """Deploy an artefact over MQTT and check what the devices answer with it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,18 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.errors import TinyfleetError
 from edge.messages import Command
+from edge.mqtt import BrokerOptions
+from edge.topics import SiteTopics
 from server.keeper import Keeper
 from server.transports.mqtt import MqttTransport
 
-__all__ = ["Agreement", "Deployment", "agreement", "deploy"]
+if TYPE_CHECKING:
+    from ontology.catalog import Catalog
+    from ontology.outbox import Order
+
+__all__ = ["Agreement", "Deployment", "agreement", "deploy", "resume"]
+
+DEVICE_PREFIX = "urn:tinyfleet:"
 
 Float32 = NDArray[np.float32]
 
@@ -66,22 +76,62 @@ def deploy(
         transport: the way to the fleet; the artefact stays retained at the broker.
         artifact: what to deploy.
         devices: names.
-        keeper: where deployments are recorded.
+        keeper: where deployments are ordered, before anything is sent, and settled.
         timeout: seconds to wait for each device.
     """
     transport.hold_model(artifact.sha256, artifact.data)
+    orders = keeper.ordered(devices, artifact.sha256) if keeper else [None] * len(devices)
     outcomes = []
-    for device in devices:
-        command = Command("deploy", uuid.uuid4().hex, base=artifact.sha256)
-        try:
-            answer = transport.command(device, command, timeout)
-            outcome = Deployment(device, artifact.sha256, answer.ok, answer.reason)
-        except TinyfleetError as error:
-            outcome = Deployment(device, artifact.sha256, False, error.message)
-        if keeper is not None:
-            keeper.deployed(device, artifact.sha256, ok=outcome.ok, reason=outcome.reason)
+    for device, order in zip(devices, orders, strict=True):
+        id = order.id if order else uuid.uuid4().hex
+        outcome = _send(transport, device, artifact.sha256, id, timeout)
+        if keeper is not None and order is not None:
+            keeper.settled(order, ok=outcome.ok, reason=outcome.reason)
         outcomes.append(outcome)
     return outcomes
+
+
+def _send(
+    transport: MqttTransport, device: str, sha256: str, id: str, timeout: float
+) -> Deployment:
+    try:
+        answer = transport.command(device, Command("deploy", id, base=sha256), timeout)
+        return Deployment(device, sha256, answer.ok, answer.reason)
+    except TinyfleetError as error:
+        return Deployment(device, sha256, False, error.message)
+
+
+def resume(catalog: "Catalog", options: BrokerOptions, *, timeout: float) -> list[Deployment]:
+    """Send the orders that an interrupted rollout left, and settle them.
+
+    The artefacts are those that the broker still retains.
+
+    Args:
+        catalog: where the orders are.
+        options: where the broker is.
+        timeout: seconds to wait for each device.
+    """
+    from ontology.outbox import Outbox
+
+    outbox, outcomes = Outbox(catalog), []
+    for site, orders in _by_site(outbox.pending()).items():
+        with MqttTransport(options, SiteTopics(site)) as transport:
+            for order in orders:
+                device = unquote(order.device.rpartition(":")[2])
+                outcome = _send(transport, device, order.model, order.id, timeout)
+                outbox.settle(order, ok=outcome.ok, reason=outcome.reason)
+                outcomes.append(outcome)
+    return outcomes
+
+
+def _by_site(orders: "Iterable[Order]") -> "dict[str, list[Order]]":
+    """Orders by site; those for things that no site has stay as they are."""
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        _, prefix, rest = order.device.partition(DEVICE_PREFIX)
+        if prefix and rest.count(":") == 1:
+            found.setdefault(unquote(rest.partition(":")[0]), []).append(order)
+    return found
 
 
 def agreement(

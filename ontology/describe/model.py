@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.errors import TinyfleetError
 from ontology.describe.metrics import metric_triples
+from ontology.describe.operators import LAYER_TYPES, LayerFacts, activation_bytes, operator_layers
 from ontology.namespaces import DCAT, DCT, NNET, PROV, RDF, RDFS, SPDX, TF, XSD, model_iri
 from ontology.terms import Iri, Literal, Triple, literal
 
 if TYPE_CHECKING:
     from edge.artifact import Artifact
     from edge.layers import Layer
+    from edge.tflite import TensorInfo
 
 LEARNER = "tinylearn"
 """Name of the runtime on the devices."""
@@ -20,13 +22,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class LayerFacts:
-    """One layer: widths in elements, its activation, and its kind as the schema names it."""
+class Quantisation:
+    """How an int8 or uint8 tensor stands for numbers: `scale * (value - zero_point)`."""
 
-    inputs: int
-    outputs: int
-    activation: str
-    kind: str = "FullyConnected"
+    scale: float
+    zero_point: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class ModelFacts:
     """What is known of a model file; None and empty mean unknown, and are not written.
 
     Args:
-        sha256: 64 hexadecimal digits.
+        sha256: 64 hexadecimal digits; empty where the file is not at hand.
         size: bytes of the file, which is also the flash it takes.
         data_type: `float32` or `int8`, of input and output.
         operators: names of the operators used.
@@ -43,11 +43,14 @@ class ModelFacts:
         macs: multiply-accumulates of one forward pass.
         inference_bytes: RAM of a board to predict: layers, one sample and activations.
         training_bytes: the same to train every layer.
+        activation_bytes: most bytes of activations alive at once, whoever runs it.
+        input_quantisation: how the input stands for numbers; None for floats.
+        output_quantisation: the same for the output.
         runtimes: names of the runtimes known to execute it.
     """
 
     sha256: str
-    size: int
+    size: int | None
     data_type: str | None = None
     operators: tuple[str, ...] = ()
     layers: tuple[LayerFacts, ...] = ()
@@ -55,12 +58,15 @@ class ModelFacts:
     macs: int | None = None
     inference_bytes: int | None = None
     training_bytes: int | None = None
+    activation_bytes: int | None = None
+    input_quantisation: Quantisation | None = None
+    output_quantisation: Quantisation | None = None
     runtimes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, artifact: "Artifact") -> "ModelFacts":
         """Measure a file; a foreign one that the learner cannot run gives fewer facts."""
-        known = _learner_facts(artifact)
+        known = {"layers": operator_layers(artifact)} | _learner_facts(artifact)
         return cls(
             sha256=artifact.sha256,
             size=artifact.size,
@@ -68,8 +74,17 @@ class ModelFacts:
             operators=tuple(sorted({operator.name for operator in artifact.operators})),
             macs=_known(lambda: artifact.macs) or None,
             parameters=_known(lambda: artifact.describe().parameters) or None,
+            activation_bytes=activation_bytes(artifact),
+            input_quantisation=_quantisation(artifact.input),
+            output_quantisation=_quantisation(artifact.output),
             **known,
         )
+
+
+def _quantisation(tensor: "TensorInfo") -> Quantisation | None:
+    if len(tensor.scales) != 1 or len(tensor.zero_points) != 1 or tensor.dtype == "float32":
+        return None
+    return Quantisation(tensor.scales[0], tensor.zero_points[0])
 
 
 def _known(measure: Callable[[], T]) -> T | None:
@@ -89,23 +104,29 @@ def _learner_facts(artifact: "Artifact") -> dict[str, Any]:
     except TinyfleetError:
         return {}
     return {
-        "layers": tuple(LayerFacts(x.n_in, x.n_out, x.activation, _kind_of(x)) for x in layers),
+        "layers": tuple(_learnt(x) for x in layers),
         "inference_bytes": needs.board_infer,
         "training_bytes": needs.board_train or None,
         "runtimes": (LEARNER,),
     }
 
 
-def _kind_of(layer: "Layer") -> str:
+def _learnt(layer: "Layer") -> LayerFacts:
+    shapes = (1, *layer.in_shape), (1, *layer.out_shape)
+    return LayerFacts(layer.n_in, layer.n_out, layer.activation, _operator_of(layer), *shapes)
+
+
+def _operator_of(layer: "Layer") -> str:
     from edge.layers import ActivateSpec, ConvSpec, PadSpec, PoolSpec
 
     if isinstance(layer, ConvSpec):
-        return "DepthwiseConv2D" if layer.depthwise else "Conv2D"
+        return "DEPTHWISE_CONV_2D" if layer.depthwise else "CONV_2D"
     if isinstance(layer, PoolSpec):
-        return {"max": "MaxPool2D", "average": "AveragePool2D", "mean": "Mean"}[layer.kind]
+        pools = {"max": "MAX_POOL_2D", "average": "AVERAGE_POOL_2D", "mean": "MEAN"}
+        return pools[layer.kind]
     if isinstance(layer, ActivateSpec):
-        return layer.activation.capitalize()
-    return "Pad" if isinstance(layer, PadSpec) else "FullyConnected"
+        return layer.activation.upper()
+    return "PAD" if isinstance(layer, PadSpec) else "FULLY_CONNECTED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +148,13 @@ class Origin:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def model_triples(facts: ModelFacts, origin: Origin) -> list[Triple]:
-    """Describe one model; its IRI is `urn:sha256:<digest>`."""
-    model = Iri(model_iri(facts.sha256))
+def model_triples(facts: ModelFacts, origin: Origin, iri: str | None = None) -> list[Triple]:
+    """Describe one model; its IRI is `urn:sha256:<digest>` where none is given."""
+    model = Iri(iri or model_iri(facts.sha256))
     triples = [Triple(model, TYPE, Iri(kind)) for kind in _KINDS]
     triples += [Triple(model, Iri(RDFS + "label"), literal(origin.name))]
     triples += [Triple(model, Iri(DCT + "title"), literal(origin.name))]
-    triples += _checksum(model, facts.sha256)
+    triples += _checksum(model, facts.sha256) if facts.sha256 else []
     flat = {
         DCAT + "byteSize": facts.size,
         TF + "dataType": facts.data_type,
@@ -141,6 +162,9 @@ def model_triples(facts: ModelFacts, origin: Origin) -> list[Triple]:
         NNET + "hasMultiplyAccumulateOps": facts.macs,
         TF + "inferenceBytes": facts.inference_bytes,
         TF + "trainingBytes": facts.training_bytes,
+        TF + "activationBytes": facts.activation_bytes,
+        **_scales("input", facts.input_quantisation),
+        **_scales("output", facts.output_quantisation),
         TF + "task": origin.task,
     }
     triples += [Triple(model, Iri(p), literal(v)) for p, v in flat.items() if v is not None]
@@ -171,10 +195,23 @@ def _layers(model: Iri, layers: tuple[LayerFacts, ...]) -> Iterator[Triple]:
         yield Triple(model, Iri(TF + "layer"), node)
         yield Triple(node, TYPE, Iri(NNET + "Layer"))
         yield Triple(node, Iri(NNET + "hasIndex"), literal(index))
-        yield Triple(node, Iri(NNET + "hasType"), Iri(NNET + layer.kind))
+        yield Triple(node, Iri(TF + "operator"), literal(layer.operator))
+        if layer.operator in LAYER_TYPES:
+            yield Triple(node, Iri(NNET + "hasType"), Iri(NNET + LAYER_TYPES[layer.operator]))
         yield Triple(node, Iri(TF + "inputWidth"), literal(layer.inputs))
         yield Triple(node, Iri(TF + "outputWidth"), literal(layer.outputs))
-        yield Triple(node, Iri(TF + "activation"), literal(layer.activation))
+        for name, shape in (("shapeIn", layer.in_shape), ("shapeOut", layer.out_shape)):
+            if shape:
+                yield Triple(node, Iri(NNET + name), literal(" ".join(map(str, shape))))
+        for name, value in (("activation", layer.activation), ("dataType", layer.data_type)):
+            if value:
+                yield Triple(node, Iri(TF + name), literal(value))
+
+
+def _scales(end: str, how: Quantisation | None) -> dict[str, float | int]:
+    if how is None:
+        return {}
+    return {f"{TF}{end}Scale": how.scale, f"{TF}{end}ZeroPoint": how.zero_point}
 
 
 def _derivation(model: Iri, digest: str, origin: Origin) -> Iterator[Triple]:

@@ -8,6 +8,10 @@ from edge.errors import ExitCode, TinyfleetError
 from server.cli import (
     broker,
     catalog,
+    catalog_backup,
+    catalog_import,
+    catalog_match,
+    catalog_watch,
     compare,
     doctor,
     edge,
@@ -48,6 +52,13 @@ federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")
 app.add_typer(simulator.app, name="sim")
+catalog.app.command("backup")(catalog_backup.backup)
+catalog.app.command("import")(catalog_import.import_command)
+catalog.app.command("match")(catalog_match.match)
+catalog.app.command("migrate")(catalog_backup.migrate)
+catalog.app.command("outbox")(catalog_watch.outbox)
+catalog.app.command("restore")(catalog_backup.restore)
+catalog.app.command("watch")(catalog_watch.watch)
 app.add_typer(catalog.app, name="catalog")
 
 

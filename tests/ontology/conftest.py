@@ -8,7 +8,8 @@ import pytest
 from edge.profile import DeviceProfile
 from ontology.catalog import Catalog
 from ontology.describe import DeploymentFacts, RoundFacts
-from ontology.describe.model import LayerFacts, ModelFacts
+from ontology.describe.model import ModelFacts
+from ontology.describe.operators import LayerFacts
 
 SHA = {name: f"{index:x}" * 64 for index, name in enumerate(("v0", "v1", "v2", "int8", "alien"), 1)}
 

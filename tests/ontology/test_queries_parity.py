@@ -12,7 +12,7 @@ from ontology.catalog import Catalog
 from ontology.named import named_queries
 from ontology.terms import Iri
 
-PARAMETERS = {"device": "lab/nano-1", "model": "characters"}
+PARAMETERS = {"device": "lab/nano-1", "family": "CHAR", "model": "characters", "site": "lab"}
 
 
 def given(name: str) -> dict[str, str]:

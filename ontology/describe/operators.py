@@ -1,0 +1,111 @@
+"""Any model file: its layers, shapes and types, and the activations it keeps alive."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from edge.tflite import SIZES
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
+    from edge.tflite import OperatorInfo, TensorInfo
+
+__all__ = ["LAYER_TYPES", "LayerFacts", "activation_bytes", "operator_layers"]
+
+LAYER_TYPES = {
+    "AVERAGE_POOL_2D": "AveragePool2D",
+    "CONV_2D": "Conv2D",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
+    "DEQUANTIZE": "Dequantize",
+    "FULLY_CONNECTED": "FullyConnected",
+    "LOGISTIC": "Logistic",
+    "MAX_POOL_2D": "MaxPool2D",
+    "QUANTIZE": "Quantize",
+    "RELU": "Relu",
+    "RESHAPE": "Reshape",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor",
+    "SOFTMAX": "Softmax",
+    "TANH": "Tanh",
+}
+"""Operators for which the neural-network schema defines a layer type; it has no other."""
+ALIGNMENT = 16
+"""Bytes to which the planner of TensorFlow Lite Micro rounds every tensor."""
+_FUSED = {1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh"}
+_ACTIVATION_SLOT = {
+    "ADD": 0, "AVERAGE_POOL_2D": 5, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0,
+    "MAX_POOL_2D": 5, "MUL": 0, "SUB": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer; None and empty mean unknown.
+
+    Args:
+        inputs: elements taken.
+        outputs: elements given.
+        activation: name of the activation.
+        operator: name of the operator, as TensorFlow Lite writes it.
+        in_shape: sizes of what is taken, batch first.
+        out_shape: sizes of what is given, batch first.
+        data_type: type of its weights, or of its input where it has none.
+    """
+
+    inputs: int
+    outputs: int
+    activation: str | None = None
+    operator: str = "FULLY_CONNECTED"
+    in_shape: tuple[int, ...] = ()
+    out_shape: tuple[int, ...] = ()
+    data_type: str | None = None
+
+
+def operator_layers(artifact: "Artifact") -> tuple[LayerFacts, ...]:
+    """One layer for each operator of the file, in order of execution."""
+    return tuple(
+        _layer(operator, artifact.tensors)
+        for operator in artifact.operators
+        if operator.inputs and operator.outputs and operator.inputs[0] >= 0
+    )
+
+
+def _layer(operator: "OperatorInfo", tensors: "tuple[TensorInfo, ...]") -> LayerFacts:
+    taken, given = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
+    weighted = operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    kind = tensors[operator.inputs[1]] if weighted and len(operator.inputs) > 1 else taken
+    slot = _ACTIVATION_SLOT.get(operator.name)
+    fused = None
+    if slot is not None and operator.options is not None:
+        fused = _FUSED.get(operator.options.integer(slot, "b"), "linear")
+    return LayerFacts(
+        taken.elements, given.elements, fused, operator.name, taken.shape, given.shape, kind.dtype
+    )
+
+
+def activation_bytes(artifact: "Artifact") -> int | None:
+    """Most bytes of activations alive at once, each tensor rounded up to 16: less no arena is.
+
+    An interpreter adds its own records and scratch memory to it. None where a tensor has a type
+    without a fixed size.
+    """
+    tensors, operators = artifact.tensors, artifact.operators
+    born = dict.fromkeys(artifact.inputs, 0)
+    last: dict[int, int] = {}
+    for step, operator in enumerate(operators):
+        for index in operator.outputs:
+            born.setdefault(index, step)
+        last.update((i, step) for i in operator.inputs if i >= 0 and not tensors[i].length)
+    last.update(dict.fromkeys(artifact.outputs, len(operators) - 1))
+    alive = {i: (start, last.get(i, start)) for i, start in born.items() if not tensors[i].length}
+    if any(tensors[i].dtype not in SIZES for i in alive):
+        return None
+    room = {i: _rounded(prod(tensors[i].shape) * SIZES[tensors[i].dtype]) for i in alive}
+    peaks = (
+        sum(room[i] for i, (first, end) in alive.items() if first <= step <= end)
+        for step in range(len(operators))
+    )
+    return max(peaks, default=0) or None
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

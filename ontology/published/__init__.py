@@ -1,0 +1,1 @@
+"""The published catalogue of TinyML models and boards: read, described, compared."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.catalog_folder import located
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json, print_table
 
 __all__ = ["import_command"]
@@ -27,7 +28,7 @@ def import_command(
     from ontology.catalog import Catalog
     from ontology.published.describe import import_published
 
-    with Catalog.open(catalog) as opened:
+    with Catalog.open(located(catalog)) as opened:
         done = import_published(opened, folder)
     if as_json:
         print_json(

@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     from server.export.files import Wanted
 
 __all__ = [
-    "ExportedFile", "calibration", "export_file", "export_model", "export_run", "labels_of",
-    "register", "roll_out",
+    "ExportedFile",
+    "calibration",
+    "describe",
+    "export_file",
+    "export_model",
+    "export_run",
+    "register",
+    "roll_out",
 ]  # fmt: skip
 
 PRESENCE_SECONDS = 3.0
@@ -112,7 +118,6 @@ def export_run(
 ) -> list[ExportedFile]:
     """Export the newest model of a run and register the `.tflite` files in its catalogue."""
     from ontology.catalog import Catalog
-    from server.export.about import About
 
     with Journal(folder.journal) as journal:
         config = read_config(journal)
@@ -120,10 +125,7 @@ def export_run(
         closed = [row.round for row in journal.rounds(config.run) if row.result == model.sha256]
     task = get_task(config.task, **config.task_options)
     name = f"{config.task}-{config.run}"
-    about = About(
-        name, config.task, labels_of(task), task.description, config.run, max(closed, default=0),
-        licence,
-    )  # fmt: skip
+    about = describe(name, task, run=config.run, round=max(closed, default=0), licence=licence)
     files = export_model(task, model, out or folder.models, about, wanted)
     with Catalog.open(folder.catalog) as catalog, Keeper(catalog, site=config.site) as keeper:
         register(keeper, files, model, name=name, task=config.task)
@@ -145,21 +147,32 @@ def export_file(
     Raises:
         UsageError: the file cannot be read, or is not of the task.
     """
-    from server.export.about import About
-
     try:
         model = Artifact(path.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
     chosen = get_task(task or named_after(model.name))
     name = model.name or path.stem
-    about = About(name, chosen.name, labels_of(chosen), chosen.description, licence=licence)
-    return export_model(chosen, model, out, about, wanted)
+    return export_model(chosen, model, out, describe(name, chosen, licence=licence), wanted)
 
 
-def labels_of(task: Task) -> tuple[str, ...]:
-    """Names of a task's classes, where it has any that mean the same in every episode."""
-    return tuple(getattr(task, "words", ()))
+def describe(name: str, task: Task, *, run: str = "", round: int = 0, licence: str = "") -> "About":
+    """What the files of a model say of themselves, as far as its task knows.
+
+    Args:
+        name: of the model.
+        task: what it is for; `words` are the names of its classes, where they are the same in
+            every episode, and `preprocessing` what it does to a sample.
+        run: which run trained it.
+        round: in which round.
+        licence: of the files.
+    """
+    from server.export.about import About
+
+    return About(
+        name, task.name, tuple(getattr(task, "words", ())), getattr(task, "preprocessing", ""),
+        task.description, run, round, licence,
+    )  # fmt: skip
 
 
 def register(

@@ -14,11 +14,10 @@ from edge.learner import OnlineLearner
 from firmware_sim.device import SimulatedDevice
 from ontology.match import fits
 from ontology.namespaces import shorten
-from server.export.about import About
 from server.presets import ADAPTATION, SHOTS
 from server.rollout import agreement, deploy
 from server.run import Run
-from server.shipping import ExportedFile, export_model, register
+from server.shipping import ExportedFile, describe, export_model, register
 from server.simulate import simulate
 from server.strategies import get_strategy
 from server.tasks import EpisodeSensor
@@ -132,7 +131,7 @@ def more_rounds(run: Run, model: Artifact) -> Chapter:
 def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:
     """Write float32 and int8 files, checked in every runtime that is installed."""
     name = run.model_name
-    about = About(name, run.task.name, preprocessing=run.task.description, run=run.config.run)
+    about = describe(name, run.task, run=run.config.run)
     files = export_model(run.task, model, run.folder.models, about)
     register(run.keeper, files, model, name=name, task=run.config.task)
     rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr:.1f}", f.sha256[:12]] for f in files]

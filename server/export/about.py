@@ -19,6 +19,7 @@ class About:
         task: what it is for.
         labels: names of the outputs, in order.
         preprocessing: what is done to a sample before it becomes the input.
+        data: what it was trained on, with its licence.
         run: which run trained it.
         round: in which round.
         licence: of the file, an SPDX identifier where there is one.
@@ -28,6 +29,7 @@ class About:
     task: str = ""
     labels: tuple[str, ...] = ()
     preprocessing: str = ""
+    data: str = ""
     run: str = ""
     round: int = 0
     licence: str = ""

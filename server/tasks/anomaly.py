@@ -78,6 +78,7 @@ class AnomalyTask:
     metric = "AUC"
     higher_is_better = True
     ways = 1
+    preprocessing = "logarithmic energies in frequency bands, standardised by support windows"
 
     def __init__(self, *, unseen: str = "fan_0_med", data: Path | None = None) -> None:
         known = machines()

@@ -76,6 +76,7 @@ class CharactersTask:
     name = "characters"
     metric = "accuracy"
     higher_is_better = True
+    preprocessing = "pixels, ink 1 and paper 0"
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ class GestureTask:
     name = "gesture"
     metric = "accuracy"
     higher_is_better = True
+    preprocessing = "32 points at equal distances, centred, longest side from -1 to 1"
 
     def __init__(self, *, ways: int = 5, data: Path | None = None) -> None:
         known = strokes()

@@ -115,6 +115,7 @@ class SpokenTask:
     scarce: ClassVar[bool] = False
     metric = "accuracy"
     higher_is_better = True
+    preprocessing = "log-mel frames in fixed point, less their mean (edge.frontend)"
 
     def __init__(
         self,

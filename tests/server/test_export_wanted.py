@@ -29,7 +29,7 @@ from server.models import FOLDER
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
 P = SPEC.initial(3)
 X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
-ABOUT = About("net", "presence", ("no", "yes", "ü"), "scaled", "r1", 7, "CC-BY-4.0")
+ABOUT = About("net", "presence", ("no", "yes", "ü"), "scaled", "", "r1", 7, "CC-BY-4.0")
 
 
 def test_every_format_and_dtype_that_is_wanted_is_written_and_no_other() -> None:

@@ -1,0 +1,175 @@
+"""Exports of four applications, beside TensorFlow's converter on the same nets and samples.
+
+int8 files, int8 in and out, ranges from the same training samples; measured on samples of clients
+that took no part. TensorFlow runs in an environment of its own, made once in the cache; without a
+network that cannot be made, and the figures beside it say so. Sine is meta-trained, keywords come
+from `server pretrain`'s recipe, characters and presence from some hundred simulated rounds.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import Figure, figure, show
+
+from edge.artifact import Artifact
+from edge.layers import ConvSpec, PadSpec
+from edge.runtime import load
+from edge.spec import ModelSpec
+from server.evaluate import Adaptation
+from server.export import tflite
+from server.export.reference import forward
+from server.export.sqnr import sqnr
+from server.models import model
+from server.presets import adaptation, strategy_options
+from server.shipping import calibration
+from server.simulate import simulate
+from server.strategies import get_strategy
+from server.tasks import Task, get_task
+from server.tasks.data import cache_folder
+
+PEER = Path(__file__).parent / "peers" / "tensorflow_int8.py"
+TENSORFLOW = "tensorflow-cpu==2.21.0"
+ROUNDS = 300
+CLIENTS, QUERIES = 10, 40
+
+Trained = tuple[Task, ModelSpec, np.ndarray]
+
+
+def trained() -> Iterator[tuple[str, Trained]]:
+    """Name of an application, and a float32 net for it."""
+    sine = Artifact(model("sine"))
+    yield "sine", (get_task("sine"), sine.spec, sine.parameters())
+    for name in ("characters", "presence"):
+        task = get_task(name)
+        strategy = get_strategy("reptile", **strategy_options(name, "reptile"))
+        found = simulate(task, strategy, ROUNDS, seed=0).artifact
+        yield name, (task, found.spec, found.parameters())
+    yield "keywords", keywords()
+
+
+def keywords() -> Trained:
+    """Before its backbone becomes int8."""
+    from server.meta.convnet import ConvNet
+    from server.meta.keywords import FILTERS, STRIDES
+    from server.meta.words import Recipe, train_words
+    from server.tasks.sounds import KeywordsTask
+
+    task = KeywordsTask()
+    sounds = task.sounds
+    net = ConvNet((sounds.length, sounds.bands), task.ways, FILTERS, STRIDES)
+    return task, net.spec(), net.parameters(train_words(net, task.train, sounds, Recipe()))
+
+
+def held_out(task: Task, exact: bytes) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Queries of unseen clients, and the model as it should be measured on them.
+
+    Where a model knows nothing before it adapts, one client adapts it first, and is measured.
+    """
+    alone = task.name in ("sine", "characters", "presence")
+    how = Adaptation(**adaptation(task.name, frozen=task.name == "sine") | {"queries": QUERIES})
+    clients = 1 if alone else min(CLIENTS, task.clients("test"))
+    most = 15 if task.name == "characters" else QUERIES
+    episodes = [
+        task.client(i, "test").episode(np.random.default_rng(i), shots=how.shots, queries=most)
+        for i in range(clients)
+    ]
+    if alone:
+        exact = _adapted(exact, episodes[0], how)
+    x = np.concatenate([episode.query_x for episode in episodes])
+    return x, np.concatenate([episode.query_y for episode in episodes]), exact
+
+
+def _adapted(exact: bytes, episode: Any, how: Adaptation) -> bytes:
+    from edge.learner import OnlineLearner
+
+    learner = OnlineLearner(exact)
+    for _ in range(how.epochs):
+        learner.learn_many(episode.support_x, episode.support_y, rate=how.rate)
+    return Artifact(exact).with_parameters(learner.parameters).data
+
+
+def tensorflow() -> Path | None:
+    """The interpreter of an environment with TensorFlow, made where it is missing."""
+    folder = cache_folder() / "peers" / "tensorflow"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").is_file():
+        venv.create(folder, with_pip=True, clear=True)
+        made = subprocess.run([python, "-m", "pip", "install", "-q", TENSORFLOW], check=False)
+        if made.returncode:
+            return None
+        (folder / "ready").touch()
+    return python
+
+
+def theirs(python: Path, spec: ModelSpec, parameters: np.ndarray, x: np.ndarray) -> bytes:
+    """TensorFlow's int8 file of a net."""
+    layers = []
+    for layer in spec.layers:
+        kind = "conv" if isinstance(layer, ConvSpec) else "dense"
+        entry: dict[str, Any] = {"kind": kind, "in_shape": layer.in_shape}
+        entry["activation"] = layer.activation
+        if isinstance(layer, ConvSpec):
+            entry |= {"kernel": layer.kernel, "stride": layer.stride}
+        if isinstance(layer, PadSpec):
+            entry |= {"kind": "pad", "pads": layer.pads}
+        layers.append(entry)
+    parts: dict[str, np.ndarray] = {}
+    for index, (w, b) in enumerate(spec.split(parameters)):
+        parts |= {f"w{index}": w, f"b{index}": b}
+    with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
+        net, out = Path(folder) / "net.npz", Path(folder) / "out.tflite"
+        np.savez(net, layers=json.dumps(layers), x=x, **parts)
+        subprocess.run([python, PEER, net, out], check=True, capture_output=True)
+        return out.read_bytes()
+
+
+def compared(name: str, found: Trained, python: Path | None) -> Iterator[Figure]:
+    """Size and noise beside TensorFlow's, and what int8 costs of the metric."""
+    task, spec, parameters = found
+    x, y, exact = held_out(task, tflite.write(spec, parameters, name=name))
+    parameters, ranges = Artifact(exact).parameters(), calibration(task)[0]
+    ours = tflite.write_int8(spec, parameters, ranges, name=name)
+    expected = forward(spec, parameters, x)
+    runtime = load(ours).name
+    noise = sqnr(expected, load(ours, runtime).run(x))
+    if python is None:
+        yield figure(f"export.{name}.size_vs_litert", None, "x", "", "TensorFlow is not here")
+    else:
+        peer = theirs(python, spec, parameters, ranges)
+        their_noise = sqnr(expected, load(peer, runtime).run(x))
+        note = f"{len(ours):,} bytes, TensorFlow {len(peer):,}"
+        yield figure(f"export.{name}.size_vs_litert", len(ours) / len(peer), "x", "<= 1", note)
+        note = f"{noise:.1f} dB, TensorFlow {their_noise:.1f}, in {runtime}"
+        yield figure(f"export.{name}.sqnr_vs_litert", noise - their_noise, "dB", ">= -0.5", note)
+    before = task.measure(expected.astype(np.float32), y)
+    after = task.measure(load(ours, runtime).run(x).astype(np.float32), y)
+    loss = (before - after if task.higher_is_better else after - before) / max(abs(before), 1e-9)
+    note = f"{task.metric} {before:.4f}, int8 {after:.4f}, {len(x)} samples"
+    yield figure(f"export.{name}.metric_loss", loss, "share", "<= 0.01", note)
+
+
+def measure() -> Iterator[Figure]:
+    """The figures of each application."""
+    python = tensorflow()
+    for name, found in trained():
+        yield from compared(name, found, python)
+
+
+def main() -> int:
+    """Print the figures; 1 where a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+    arguments = parser.parse_args()
+    return int(not show(measure(), print, as_json=arguments.json))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

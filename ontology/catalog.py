@@ -20,8 +20,15 @@ from ontology.describe.federation import (
     result_triples,
     round_triples,
 )
+from ontology.describe.metrics import Metrics, metric_triples
 from ontology.describe.model import ModelFacts, Origin, model_triples
+<<<<<<< HEAD
 from ontology.named import NamedQuery, get_query
+=======
+from ontology.describe.needs import KEPT as NEEDS
+from ontology.describe.needs import Needs, needs_triples
+from ontology.named import get_query
+>>>>>>> h-cat
 from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
 from ontology.remote import RemoteStore, is_address
 from ontology.results import Result
@@ -35,6 +42,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _ONLINE, _SINCE, _RUNNING = Iri(TF + "online"), Iri(TF + "statusSince"), Iri(TF + "running")
 _STATUS = {_ONLINE, _SINCE, _RUNNING}
 _ORIGINS = ("wasDerivedFrom", "wasRevisionOf", "wasGeneratedBy")
+_LASTING = re.compile("#(metric|cost)/")
 _KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric"}
 
 
@@ -193,7 +201,8 @@ class Catalog:
         derived_from: str | None = None,
         run: str | None = None,
         round: int | None = None,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Metrics | None = None,
+        needs: Needs | None = None,
     ) -> Iri:
         """Describe a model file.
 
@@ -207,7 +216,9 @@ class Catalog:
             run: the run that made it; with `round`, this is a new version of `derived_from`,
                 without, a conversion of it.
             round: the round in that run.
-            metrics: measured figures by name; those that are not finite are left out.
+            metrics: measured figures by name, each a number or a `Measurement`; those that are
+                not finite are left out.
+            needs: what it needs beyond its file; what is not given stays as it was.
 
         Returns:
             The model's IRI, `urn:sha256:…`.
@@ -222,16 +233,30 @@ class Catalog:
             metrics=metrics or {},
         )
         new = model_triples(facts, origin)
-        model, measured = new[0].subject, {t.subject for t in new}
+        new += needs_triples(new[0].subject, needs) if needs else []
+        model, stated = new[0].subject, {t.subject for t in new}
+        kept = _KEPT | (NEEDS - {t.predicate for t in new})
         with self._lock:
             old = [
                 t
                 for t in self._about(model)
-                if t.predicate not in _KEPT
-                and ("#metric/" not in t.subject or t.subject in measured)
+                if t.predicate not in kept
+                and (t.subject in stated or not _LASTING.search(t.subject))
             ]
             self.store.replace(old, new)
         return model
+
+    def put_metrics(self, model: str, metrics: Metrics) -> None:
+        """Note figures measured on a model that is there; see `put_model`.
+
+        Raises:
+            UsageError: no such model.
+        """
+        with self._lock:
+            iri = resolve.model(self.store, model)
+            new = list(metric_triples(iri, metrics))
+            nodes = {t.subject for t in new} - {iri}
+            self.store.replace([t for node in nodes for t in self.store.match(node)], new)
 
     def record_round(self, facts: RoundFacts) -> Iri:
         """Note a finished round, who contributed, and the version it made.

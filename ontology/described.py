@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ontology.namespaces import DCAT, DCT, RDF, SOSA, TF
+from ontology.namespaces import DCAT, DCT, NNET, RDF, SOSA, TF
 from ontology.store import Store
 from ontology.terms import Iri, Literal, Term, python
 
@@ -12,7 +12,7 @@ __all__ = ["Described", "described"]
 
 _OF_MODELS = (
     TF + "runtime", TF + "operator", TF + "dataType", TF + "needsSensor", TF + "inferenceBytes",
-    TF + "interpreterBytes", TF + "trainingBytes", DCAT + "byteSize", DCT + "license",
+    TF + "interpreterBytes", TF + "trainingBytes", NNET + "hasMultiplyAccumulateOps", DCAT + "byteSize", DCT + "license",
     DCT + "title",
 )  # fmt: skip
 _OF_DEVICES = (

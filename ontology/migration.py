@@ -7,15 +7,16 @@ from pathlib import Path
 
 from edge.errors import UsageError
 from ontology.capacity import CAPACITY, capacity_triples
-from ontology.namespaces import RDF, TF
+from ontology.namespaces import RDF, TF, WOTSEC
 from ontology.ntriples import triple_of
 from ontology.store import Store
 from ontology.terms import Iri, Triple, literal
 
 __all__ = ["VERSION", "backup", "migrate", "restore", "version_of"]
 
-VERSION = 2
-"""Of what is written; version 1 had no capacities. Each step leaves alone what is already so."""
+VERSION = 3
+"""Of what is written: 1 had no capacities, 2 a misspelt class of WoT. A step that is done already
+changes nothing."""
 CATALOG = Iri("urn:tinyfleet:catalog")
 _VERSION = Iri(TF + "schemaVersion")
 Change = tuple[list[Triple], list[Triple]]
@@ -63,7 +64,15 @@ def _to_2(store: Store) -> Change:
     return [], come
 
 
-_STEPS: dict[int, Callable[[Store], Change]] = {1: _to_2}
+def _to_3(store: Store) -> Change:
+    """The security scheme `nosec` is a wotsec:NoSecurityScheme."""
+    kind = Iri(RDF + "type")
+    gone = list(store.match(None, kind, Iri(WOTSEC + "NoSecSecurityScheme")))
+    right = Iri(WOTSEC + "NoSecurityScheme")
+    return gone, [Triple(triple.subject, kind, right) for triple in gone]
+
+
+_STEPS: dict[int, Callable[[Store], Change]] = {1: _to_2, 2: _to_3}
 
 
 def backup(store: Store, path: Path) -> int:

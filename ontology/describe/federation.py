@@ -1,10 +1,10 @@
 """Rounds, contributions and deployments as PROV-O activities."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ontology.describe.metrics import metric_triples
+from ontology.describe.metrics import Metrics, metric_triples
 from ontology.namespaces import DEVICE_PREFIX, PROV, RDF, TF, model_iri, round_iri
 from ontology.terms import Iri, Triple, literal, moment
 
@@ -35,7 +35,7 @@ class RoundFacts:
         started: seconds since 1970.
         ended: seconds since 1970.
         contributors: a `Contribution`, or a tuple of its fields, for each device that answered.
-        metrics: measured figures by name.
+        metrics: measured figures by name, each a number or a `Measurement`.
     """
 
     run: str
@@ -46,7 +46,7 @@ class RoundFacts:
     started: float
     ended: float
     contributors: tuple[Contribution | tuple[str, int, bool, str], ...] = ()
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

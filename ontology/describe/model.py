@@ -1,11 +1,11 @@
 """A model file as flat facts: what it is, what it needs, where it comes from."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.errors import TinyfleetError
-from ontology.describe.metrics import metric_triples
+from ontology.describe.metrics import Metrics, metric_triples
 from ontology.describe.operators import LAYER_TYPES, LayerFacts, activation_bytes, operator_layers
 from ontology.namespaces import DCAT, DCT, NNET, PROV, RDF, RDFS, SPDX, TF, XSD, model_iri
 from ontology.terms import Iri, Literal, Triple, literal
@@ -138,14 +138,14 @@ class Origin:
         task: name of the task it is for.
         derived_from: SHA-256 of the model it was made from.
         round_iri: the round that made it; without one, a derived model is a conversion.
-        metrics: measured figures by name.
+        metrics: measured figures by name, each a number or a `Measurement`.
     """
 
     name: str
     task: str | None = None
     derived_from: str | None = None
     round_iri: str | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
 
 
 def model_triples(facts: ModelFacts, origin: Origin, iri: str | None = None) -> list[Triple]:

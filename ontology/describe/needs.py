@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from ontology.namespaces import DCT, NNET, RDF, SCHEMA, TF
 from ontology.terms import Iri, Triple, is_iri, literal
 
-__all__ = ["INTERPRETER", "Cost", "Needs", "needs_triples"]
+__all__ = ["INTERPRETER", "KEPT", "Cost", "Needs", "needs_triples"]
 
 INTERPRETER = "tflite-micro"
 """Name of the runtime TensorFlow Lite Micro, in `tf:runtime` and `tf:executes`."""
 LICENCES = "http://spdx.org/licenses/"
+KEPT = frozenset(
+    {
+        TF + "needsSensor", TF + "interpreterBytes", TF + "cost", DCT + "license",
+        NNET + "hasCategory", NNET + "trainingDataset", DCT + "source", DCT + "description",
+        SCHEMA + "creator",
+    }
+)  # fmt: skip
+"""Properties that stay when a file is described again without them."""
 
 
 @dataclass(frozen=True)

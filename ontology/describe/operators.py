@@ -1,10 +1,10 @@
 """Any model file: its layers, shapes and types, and the activations it keeps alive."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
 from edge.tflite import SIZES
+from ontology.describe.liveness import peak_bytes
 
 if TYPE_CHECKING:
     from edge.artifact import Artifact
@@ -14,22 +14,32 @@ __all__ = ["LAYER_TYPES", "LayerFacts", "activation_bytes", "operator_layers"]
 
 LAYER_TYPES = {
     "AVERAGE_POOL_2D": "AveragePool2D",
+    "AveragePool": "AveragePool2D",
     "CONV_2D": "Conv2D",
+    "Conv": "Conv2D",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
     "DEQUANTIZE": "Dequantize",
+    "DequantizeLinear": "Dequantize",
     "FULLY_CONNECTED": "FullyConnected",
+    "Gemm": "FullyConnected",
     "LOGISTIC": "Logistic",
     "MAX_POOL_2D": "MaxPool2D",
+    "MatMul": "FullyConnected",
+    "MaxPool": "MaxPool2D",
     "QUANTIZE": "Quantize",
+    "QuantizeLinear": "Quantize",
     "RELU": "Relu",
     "RESHAPE": "Reshape",
+    "Relu": "Relu",
+    "Reshape": "Reshape",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor",
     "SOFTMAX": "Softmax",
+    "Sigmoid": "Logistic",
+    "Softmax": "Softmax",
     "TANH": "Tanh",
+    "Tanh": "Tanh",
 }
-"""Operators for which the neural-network schema defines a layer type; it has no other."""
-ALIGNMENT = 16
-"""Bytes to which the planner of TensorFlow Lite Micro rounds every tensor."""
+"""Operators of TensorFlow Lite and ONNX that the neural-network schema has a layer type for."""
 _FUSED = {1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh"}
 _ACTIVATION_SLOT = {
     "ADD": 0, "AVERAGE_POOL_2D": 5, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0,
@@ -45,7 +55,7 @@ class LayerFacts:
         inputs: elements taken.
         outputs: elements given.
         activation: name of the activation.
-        operator: name of the operator, as TensorFlow Lite writes it.
+        operator: name of the operator, as the file's format writes it.
         in_shape: sizes of what is taken, batch first.
         out_shape: sizes of what is given, batch first.
         data_type: type of its weights, or of its input where it has none.
@@ -83,29 +93,11 @@ def _layer(operator: "OperatorInfo", tensors: "tuple[TensorInfo, ...]") -> Layer
 
 
 def activation_bytes(artifact: "Artifact") -> int | None:
-    """Most bytes of activations alive at once, each tensor rounded up to 16: less no arena is.
-
-    An interpreter adds its own records and scratch memory to it. None where a tensor has a type
-    without a fixed size.
-    """
-    tensors, operators = artifact.tensors, artifact.operators
-    born = dict.fromkeys(artifact.inputs, 0)
-    last: dict[int, int] = {}
-    for step, operator in enumerate(operators):
-        for index in operator.outputs:
-            born.setdefault(index, step)
-        last.update((i, step) for i in operator.inputs if i >= 0 and not tensors[i].length)
-    last.update(dict.fromkeys(artifact.outputs, len(operators) - 1))
-    alive = {i: (start, last.get(i, start)) for i, start in born.items() if not tensors[i].length}
-    if any(tensors[i].dtype not in SIZES for i in alive):
-        return None
-    room = {i: _rounded(prod(tensors[i].shape) * SIZES[tensors[i].dtype]) for i in alive}
-    peaks = (
-        sum(room[i] for i, (first, end) in alive.items() if first <= step <= end)
-        for step in range(len(operators))
-    )
-    return max(peaks, default=0) or None
-
-
-def _rounded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    """See `peak_bytes`; None where a tensor has a type without a fixed size."""
+    sizes = {
+        str(index): tensor.elements * SIZES[tensor.dtype] if tensor.dtype in SIZES else None
+        for index, tensor in enumerate(artifact.tensors)
+        if not tensor.length
+    }
+    steps = [(map(str, one.inputs), map(str, one.outputs)) for one in artifact.operators]
+    return peak_bytes(steps, sizes, map(str, artifact.inputs), map(str, artifact.outputs))

@@ -46,7 +46,8 @@ OPERATIONS = _camel(
     "subscribeAllEvents unsubscribeAllEvents queryAllActions",
     TD,
 )
-SCHEMES = _camel("NoSec Auto Combo Basic Digest APIKey Bearer PSK OAuth2", WOTSEC, "SecurityScheme")
+SCHEMES = {"nosec": WOTSEC + "NoSecurityScheme"}
+SCHEMES |= _camel("Auto Combo Basic Digest APIKey Bearer PSK OAuth2", WOTSEC, "SecurityScheme")
 TYPES = _camel("Object Array Boolean String Number Integer Null", JSONSCHEMA, "Schema")
 
 _HUMAN = {

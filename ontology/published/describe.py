@@ -11,12 +11,13 @@ from ontology.published.compare import Comparison, compare
 from ontology.published.faults import Fault
 from ontology.published.read import read
 from ontology.published.records import Affordance, Board, PublishedModel
+from ontology.published.words import PLATFORM
 from ontology.terms import Iri
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
 
-__all__ = ["SITE", "Imported", "board_description", "import_published"]
+__all__ = ["SITE", "Imported", "board_description", "import_published", "put_published"]
 
 SITE = "published"
 """Site of the imported boards."""
@@ -58,14 +59,15 @@ def import_published(catalog: "Catalog", folder: Path) -> Imported:
             faults.append(Fault(file, 1, "same-file", f"its bytes are those of {twin}", "kept"))
         if artifact:
             comparisons += compare(model, artifact)
-        models.append(_put_model(catalog, model, artifact, iri))
+        models.append(put_published(catalog, model, artifact, iri))
     devices = [catalog.put_thing(board_description(board)) for board in found.boards]
     return Imported(tuple(models), tuple(devices), tuple(sorted(faults)), tuple(comparisons))
 
 
-def _put_model(
+def put_published(
     catalog: "Catalog", model: PublishedModel, artifact: Artifact | None, iri: str | None
 ) -> str:
+    """Put one model; `artifact` is its file, `iri` its name where that is not the digest."""
     facts = ModelFacts.of(artifact) if artifact else _facts(model)
     accuracy = {} if model.accuracy is None else {"top-1 accuracy": model.accuracy / 100}
     origin = Origin(name=model.name, metrics=accuracy)
@@ -73,7 +75,7 @@ def _put_model(
     needs = Needs(
         sensors=model.sensors,
         interpreter_bytes=model.ram,
-        runtimes=(INTERPRETER,) if model.runtime == "TFLite Micro" else (),
+        runtimes=(INTERPRETER,) if model.runtime == PLATFORM else (),
         category=model.category,
         dataset=model.dataset,
         source=model.source,

@@ -11,7 +11,7 @@ from ontology.published.graph import Graph
 from ontology.published.records import Affordance, Board, Published, PublishedModel
 from ontology.published.words import OPERATORS, S3N, S3N_EXTEND, SCHEMA_ORG, SENSORS, SYSTEMS
 
-__all__ = ["KILO", "read"]
+__all__ = ["KILO", "boards_in", "models_in", "read"]
 
 KILO = 1000
 """Bytes of its kB: the flash of every model is then the size of its file."""
@@ -41,10 +41,16 @@ def read(folder: Path) -> Published:
     for path in (source, *boards):
         faults += find_faults(path.relative_to(folder).as_posix(), path.read_text(), defined)
     graph = Graph(repaired(source.read_text()), source.name)
-    models = tuple(_model(graph, iri) for iri in graph.of_type(NNET + "NeuralNetwork"))
+    models = models_in(graph)
     found = tuple(board for path in boards for board in _boards(path))
     faults += _shared_addresses(folder, boards, found)
-    return Published(tuple(sorted(models, key=lambda m: m.name)), found, tuple(sorted(faults)))
+    return Published(models, found, tuple(sorted(faults)))
+
+
+def models_in(graph: Graph) -> tuple[PublishedModel, ...]:
+    """The models of a graph, by name."""
+    found = [_model(graph, iri) for iri in graph.of_type(NNET + "NeuralNetwork")]
+    return tuple(sorted(found, key=lambda model: model.name))
 
 
 def _model(graph: Graph, iri: str) -> PublishedModel:
@@ -100,15 +106,28 @@ def _sensors(graph: Graph, fed: str) -> tuple[str, ...]:
 def _operators(graph: Graph, model: str) -> Iterator[str]:
     """Input, middle and output layers; the number in a middle layer's name is its place."""
     middle = graph.all(model, NNET + "middleLayer")
-    middle.sort(key=lambda iri: int(re.findall(r"middleLayer_(\d+)_", iri)[0]))
+    middle.sort(key=_place)
     ends = [graph.all(model, NNET + name) for name in ("inputLayer", "outputLayer")]
     for layer in (*ends[0], *middle, *ends[1]):
         kind = str(graph.one(layer, NNET + "hasType") or "").rpartition("#")[2]
         yield OPERATORS.get(kind, kind.upper())
 
 
-def _boards(path: Path) -> Iterator[Board]:
-    graph = Graph(repaired(path.read_text()), path.name)
+def _place(layer: str) -> int:
+    found = re.search(r"middleLayer_(\d+)_", layer)
+    return int(found[1]) if found else 0
+
+
+def _boards(path: Path) -> tuple[Board, ...]:
+    return boards_in(Graph(repaired(path.read_text()), path.name))
+
+
+def boards_in(graph: Graph) -> tuple[Board, ...]:
+    """The boards of a graph, by IRI."""
+    return tuple(_each_board(graph))
+
+
+def _each_board(graph: Graph) -> Iterator[Board]:
     for iri in graph.of_type(S3N + "SmartSensor"):
         parts = graph.all(iri, SSN + "hasSubSystem")
         kinds = (k.rpartition("/")[2] for part in parts for k in graph.all(part, _TYPE))
@@ -153,7 +172,7 @@ def _shared_addresses(
 ) -> Iterator[Fault]:
     """Addresses under the IRI of another board."""
     for path in paths:
-        mine = next(_boards(path)).iri
+        mine = _boards(path)[0].iri
         for number, line in enumerate(path.read_text().splitlines(), 1):
             for board in boards:
                 if board.iri != mine and f"{board.iri}/" in line:

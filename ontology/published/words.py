@@ -3,8 +3,8 @@
 from ontology.namespaces import NNET
 
 __all__ = [
-    "NNET_OLD", "OM", "OPERATORS", "REPLACED", "REPLACED_TD", "S3N", "S3N_EXTEND", "SCHEMA_ORG",
-    "SENSORS", "SOSA_EXTEND", "SYSTEMS", "TD_TERMS",
+    "NNET_OLD", "OM", "OPERATORS", "PLATFORM", "REPLACED", "REPLACED_TD", "S3N", "S3N_EXTEND", "SCHEMA_ORG",
+    "SENSORS", "SOSA_EXTEND", "SSN_EXTEND", "SYSTEMS", "TD_TERMS",
 ]  # fmt: skip
 
 NNET_OLD = "http://tinyml-schema.org/networkschema#"
@@ -12,6 +12,8 @@ S3N = "http://w3id.org/s3n/"
 SYSTEMS = "http://www.w3.org/ns/ssn/systems/"
 S3N_EXTEND = NNET[:-1] + "/s3n_extend/"
 SOSA_EXTEND = NNET[:-1] + "/sosa_extend/"
+PLATFORM = "TFLite Micro"
+"""Its name of the runtime that ours call `tflite-micro`."""
 SSN_EXTEND = NNET[:-1] + "/ssn_extend/"
 SCHEMA_ORG = "https://schema.org/"
 OM = "http://www.ontology-of-units-of-measure.org/resource/om-2/"

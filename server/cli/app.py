@@ -9,6 +9,7 @@ from server.cli import (
     broker,
     catalog,
     catalog_backup,
+    catalog_describe,
     catalog_import,
     catalog_match,
     catalog_watch,
@@ -53,6 +54,8 @@ app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")
 app.add_typer(simulator.app, name="sim")
 catalog.app.command("backup")(catalog_backup.backup)
+catalog.app.command("describe")(catalog_describe.describe)
+catalog.app.command("export")(catalog_import.export_command)
 catalog.app.command("import")(catalog_import.import_command)
 catalog.app.command("match")(catalog_match.match)
 catalog.app.command("migrate")(catalog_backup.migrate)

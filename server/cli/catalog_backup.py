@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.catalog_folder import existing
+from server.cli.catalog_folder import existing, located
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json
 
 __all__ = ["backup", "migrate", "restore"]
@@ -40,7 +40,7 @@ def restore(
     from ontology import migration
     from ontology.catalog import Catalog
 
-    with Catalog.open(catalog) as opened:
+    with Catalog.open(located(catalog)) as opened:
         count = migration.restore(opened.store, file)
     _say(as_json, f"{count} triples are in {catalog}", triples=count, catalog=str(catalog))
 

@@ -5,20 +5,25 @@ from pathlib import Path
 
 from edge.errors import UsageError
 
-__all__ = ["existing"]
+__all__ = ["existing", "located"]
 
 
 _ADDRESS = re.compile(r"(https?):/+(.*)")
 
 
+def located(path: Path) -> str | Path:
+    """The folder; or the address of an endpoint, which a path has cut."""
+    found = _ADDRESS.fullmatch(str(path))
+    return f"{found[1]}://{found[2]}" if found else path
+
+
 def existing(path: Path) -> str | Path:
-    """The folder, if there is one; or the address of an endpoint, which a path has cut.
+    """The same, and the folder is there.
 
     Raises:
         UsageError: there is none.
     """
-    if found := _ADDRESS.fullmatch(str(path)):
-        return f"{found[1]}://{found[2]}"
-    if not path.is_dir():
+    place = located(path)
+    if isinstance(place, Path) and not place.is_dir():
         raise UsageError(f"there is no catalogue at {path}.", hint="--catalog runs/ID/catalog")
-    return path
+    return place

@@ -1,4 +1,4 @@
-"""`tinyfleet catalog import`: take in the published catalogue, and say what is wrong with it."""
+"""`tinyfleet catalog import` and `export`: other people's shapes, in with their faults and out."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from server.cli.catalog_folder import existing, located
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json, print_table
 
-__all__ = ["import_command"]
+__all__ = ["export_command", "import_command"]
 
 
 def import_command(
-    folder: Annotated[Path, typer.Argument(help="Folder with models.ttl, devices/ and models/.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with models.ttl, devices/ and models/; or a Turtle file.")
+    ],
     catalog: CatalogPath = DEFAULT_CATALOG,
     faults: Annotated[bool, typer.Option("--faults", help="List every fault, by line.")] = False,
     compare: Annotated[
@@ -22,12 +25,24 @@ def import_command(
 ) -> None:
     """Import the published catalogue of TinyML models and boards, and report its faults.
 
+    A Turtle file in the shape of S3N (see `catalog export`) is taken, too.
+
     Example: tinyfleet catalog import tinyml_catalogue --faults --compare
     """
     from ontology.catalog import Catalog
     from ontology.published.describe import import_published
 
-    with Catalog.open(catalog) as opened:
+    if folder.is_file():
+        from ontology.capabilities import import_view
+
+        with Catalog.open(located(catalog)) as opened:
+            models, devices = import_view(opened, folder)
+        if as_json:
+            print_json({"models": models, "devices": devices})
+        else:
+            typer.echo(f"{len(models)} models and {len(devices)} devices are in {catalog}")
+        return
+    with Catalog.open(located(catalog)) as opened:
         done = import_published(opened, folder)
     if as_json:
         print_json(
@@ -59,6 +74,26 @@ def import_command(
         f"{len(done.comparisons) - agree - unexplained} differ and are explained, "
         f"{unexplained} are not."
     )
+
+
+def export_command(
+    file: Annotated[Path, typer.Argument(help="Turtle file to write.")],
+    catalog: CatalogPath = DEFAULT_CATALOG,
+    as_json: AsJson = False,
+) -> None:
+    """Write memory of devices and needs of models in the shape of S3N and SSN.
+
+    Example: tinyfleet catalog export capabilities.ttl --catalog runs/latest/catalog
+    """
+    from ontology.capabilities import write_view
+    from ontology.catalog import Catalog
+
+    with Catalog.open(existing(catalog), read_only=True) as opened:
+        count = write_view(opened.store, file)
+    if as_json:
+        print_json({"triples": count, "file": str(file)})
+    else:
+        typer.echo(f"{count} triples are in {file}")
 
 
 def _why(reason: str | None) -> str:

@@ -1,6 +1,7 @@
 """`tinyfleet server evaluate`: how unseen clients do with a model."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,9 @@ def evaluate(
         int, typer.Option(min=0, help="Steps of the pooled training; 0: leave it out.")
     ] = 20_000,
     task_option: TaskOptions = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Catalogue to note the figures in, with data and interval.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on unseen clients: not adapted, adapted, and beside its baselines.
@@ -77,6 +81,9 @@ def evaluate(
         seeds=range(seeds),
         pool_steps=pooled,
     )
+    if catalog is not None:
+        data_name = name if data is None else f"{name}: {data.name}"
+        _note(catalog, file, name, chosen.metric, data_name, measured.rows())
     found = measured.as_dict() | {"task": chosen.description}
     if as_json:
         print_json(found)
@@ -95,6 +102,30 @@ def evaluate(
         for name, each, worst in measured.rows()
     ]
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
+
+
+def _note(
+    catalog: Path, file: bytes, task: str, metric: str, dataset: str, rows: "Iterable[Any]"
+) -> None:
+    """Put the figures of the model itself, with their intervals, into a catalogue."""
+    from edge.artifact import Artifact
+    from ontology.catalog import Catalog
+    from ontology.describe.metrics import Measurement
+    from server.cli.catalog_folder import located
+
+    artifact = Artifact(file)
+    figures = {
+        f"{metric}, {row}": Measurement(
+            value=each.mean, dataset=dataset, split="test", low=each.low, high=each.high,
+            level=0.95, count=each.clients,
+        )
+        for row, each, _ in rows
+        if row in ("before", "after")  # the others are no figures of this file
+    }  # fmt: skip
+    with Catalog.open(located(catalog)) as opened:
+        if not any(True for _ in opened.store.match(f"urn:sha256:{artifact.sha256}")):
+            opened.put_model(artifact, name=artifact.name or task, task=task)
+        opened.put_metrics(artifact.sha256, figures)
 
 
 def _sized(file: bytes, task: str) -> dict[str, int]:

@@ -41,9 +41,17 @@ def test_an_old_catalogue_is_brought_to_today(catalog: Catalog) -> None:
     today = catalog.query("devices-for-model", model="characters").rows
     old = [t for t in catalog.store.match() if "capacity" in t.predicate + t.subject]
     catalog.store.replace(old, [])
+    scheme = "https://www.w3.org/2019/wot/security#NoSecSecurityScheme"
+    safe = {"securityDefinitions": {"o": {"scheme": "nosec"}}, "security": "o"}
+    open_one = catalog.put_thing({"id": "urn:x", "title": "x", **safe})
+    known = catalog.get_thing(open_one)
+    wrong = [t for t in catalog.store.match() if str(t.object).endswith("NoSecurityScheme")]
+    catalog.store.replace(wrong, [t._replace(object=Iri(scheme)) for t in wrong])
+    assert len(wrong) == 1 and catalog.get_thing(open_one) != known
     assert version_of(catalog.store) == 1 and today
     assert not catalog.query("devices-for-model", model="characters").rows
-    assert migrate(catalog.store) == [1, VERSION] == [1, version_of(catalog.store)]
+    assert migrate(catalog.store) == [1, 2, VERSION]
+    assert version_of(catalog.store) == VERSION and catalog.get_thing(open_one) == known
     assert catalog.query("devices-for-model", model="characters").rows == today
     before = catalog.dump()
     assert migrate(catalog.store) == [VERSION] and catalog.dump() == before

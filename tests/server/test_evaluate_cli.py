@@ -177,3 +177,23 @@ def test_an_option_of_the_task_chooses_who_is_unseen(capsys, sine) -> None:
     code, found = run(capsys, sine, "--task", "sine", "--task-option", "seed=5", *FAST)
     assert code == 0
     assert found["before"] != run(capsys, sine, "--task", "sine", *FAST)[1]["before"]
+
+
+def test_figures_are_noted_with_data_and_interval(sine, tmp_path, capsys):
+    from ontology.catalog import Catalog
+
+    where = tmp_path / "c"
+    code, found = run(capsys, sine, "--task", "sine", "--catalog", where, *FAST)
+    assert code == 0
+    with Catalog.open(where) as catalog:
+        asked = """SELECT ?name ?mean ?low ?high ?data ?split ?count WHERE {
+          ?model tf:metric ?m . ?m tf:metricName ?name ; tf:metricValue ?mean ;
+            tf:confidenceLow ?low ; tf:confidenceHigh ?high ; tf:confidenceLevel 0.95e0 ;
+            tf:dataset ?data ; tf:split ?split ; tf:evaluatedCount ?count } ORDER BY DESC(?name)"""
+        rows = list(catalog.query(asked))
+    assert [row["name"] for row in rows] == ["mse, before", "mse, after"]
+    for row, name in zip(rows, ("before", "after"), strict=True):
+        assert {key: row[key] for key in ("mean", "low", "high")} == {
+            key: found[name][key] for key in ("mean", "low", "high")
+        }
+        assert (row["data"], row["split"], row["count"]) == ("sine", "test", 3)

@@ -22,13 +22,9 @@ from ontology.describe.federation import (
 )
 from ontology.describe.metrics import Metrics, metric_triples
 from ontology.describe.model import ModelFacts, Origin, model_triples
-<<<<<<< HEAD
-from ontology.named import NamedQuery, get_query
-=======
 from ontology.describe.needs import KEPT as NEEDS
 from ontology.describe.needs import Needs, needs_triples
-from ontology.named import get_query
->>>>>>> h-cat
+from ontology.named import NamedQuery, get_query
 from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
 from ontology.remote import RemoteStore, is_address
 from ontology.results import Result

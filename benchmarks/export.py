@@ -26,6 +26,7 @@ from edge.spec import ModelSpec
 from server.evaluate import Adaptation
 from server.export import tflite
 from server.export.reference import forward
+from server.export.refine import refine
 from server.export.sqnr import sqnr
 from server.models import model
 from server.presets import adaptation, strategy_options
@@ -39,6 +40,8 @@ PEER = Path(__file__).parent / "peers" / "tensorflow_int8.py"
 TENSORFLOW = "tensorflow-cpu==2.21.0"
 ROUNDS = 300
 CLIENTS, QUERIES = 10, 40
+MOST_LOSS = 0.01
+"""A model that loses more of its metric is fine-tuned through its rounding."""
 
 Trained = tuple[Task, ModelSpec, np.ndarray]
 
@@ -151,9 +154,17 @@ def compared(name: str, found: Trained, python: Path | None) -> Iterator[Figure]
         yield figure(f"export.{name}.sqnr_vs_litert", noise - their_noise, "dB", ">= -0.5", note)
     before = task.measure(expected.astype(np.float32), y)
     after = task.measure(load(ours, runtime).run(x).astype(np.float32), y)
-    loss = (before - after if task.higher_is_better else after - before) / max(abs(before), 1e-9)
-    note = f"{task.metric} {before:.4f}, int8 {after:.4f}, {len(x)} samples"
-    yield figure(f"export.{name}.metric_loss", loss, "share", "<= 0.01", note)
+    loss, note = _loss(task, before, after), f"{task.metric} {before:.4f}, int8 {after:.4f}"
+    if loss > MOST_LOSS:
+        refined = tflite.write_int8(spec, refine(spec, parameters, ranges), ranges, name=name)
+        after = task.measure(load(refined, runtime).run(x).astype(np.float32), y)
+        loss, note = _loss(task, before, after), f"{note}, refined {after:.4f}"
+    note += f", {len(x)} samples"
+    yield figure(f"export.{name}.metric_loss", loss, "share", f"<= {MOST_LOSS}", note)
+
+
+def _loss(task: Task, before: float, after: float) -> float:
+    return (before - after if task.higher_is_better else after - before) / max(abs(before), 1e-9)
 
 
 def measure() -> Iterator[Figure]:

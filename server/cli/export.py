@@ -33,6 +33,10 @@ def export(
     float_layers: Annotated[
         int, typer.Option(min=1, help="Layers with weights that stay float32 in a hybrid.")
     ] = 1,
+    refined: Annotated[
+        bool,
+        typer.Option("--refine", help="Fine-tune int8 weights through their rounding."),
+    ] = False,
     licence: Annotated[str, typer.Option(help="Of the files, such as CC-BY-4.0.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +58,7 @@ def export(
         per_channel=not per_tensor,
         float_ends=float_ends,
         float_layers=float_layers,
+        refined=refined,
     )
     if model.is_dir():
         if task is not None:

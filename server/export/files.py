@@ -15,6 +15,7 @@ from server.export.about import About
 from server.export.header import c_header
 from server.export.pages import parity_page
 from server.export.quantise import CALIBRATIONS, Calibration
+from server.export.refine import refine
 
 __all__ = ["DTYPES", "FORMATS", "Exported", "Wanted", "encode", "export_all"]
 
@@ -35,6 +36,7 @@ class Wanted:
         per_channel: one weight scale an output instead of one a layer.
         float_ends: int8 files take and give float32.
         float_layers: layers with weights, from the end, that stay float32 in a hybrid.
+        refined: fine-tune the weights of int8 files through their rounding; needs torch.
 
     Raises:
         UsageError: an unknown name, or nothing would be written.
@@ -46,6 +48,7 @@ class Wanted:
     per_channel: bool = True
     float_ends: bool = False
     float_layers: int = 1
+    refined: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that there are not."""
@@ -96,8 +99,11 @@ def encode(
         UsageError: shapes that do not fit the architecture.
     """
     files, headers = {}, {}
+    exact = parameters
     for dtype in wanted.dtypes:
         short = DTYPES[dtype]
+        rounded = wanted.refined and dtype == "int8"
+        parameters = refine(spec, exact, x) if rounded else exact
         if "tflite" in wanted.formats or "c" in wanted.formats:
             made = _tflite(dtype, spec, parameters, x, wanted, about)
             if "tflite" in wanted.formats:

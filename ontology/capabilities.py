@@ -1,7 +1,7 @@
-"""The S3N and SSN view: memory of devices and needs of models as capability nodes, out and in.
+"""The S3N and SSN view: memory of devices, needs of models as capability nodes; out and in.
 
-The catalogue keeps flat integers; this is the shape in which others publish the same facts, in kB of
-1000 bytes: a smart sensor has a microcontroller whose capability has system properties, and a
+The catalogue keeps flat integers; this is the shape in which others publish the same facts, in kB
+of 1000 bytes: a smart sensor has a microcontroller whose capability has system properties, and a
 network has procedure features that hold under conditions.
 """
 

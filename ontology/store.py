@@ -15,6 +15,8 @@ from ontology.results import Result, Row
 from ontology.terms import Iri, Literal, Term, Triple
 
 MEMORY = ":memory:"
+_PATIENCE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds to wait before a snapshot is tried again."""
 _CHUNK = 100_000  # lines; the engine's memory grows with it
 
 
@@ -80,12 +82,22 @@ class OxigraphStore:
         return store
 
     def _snapshot(self, path: Path) -> Any:
-        try:
-            return self._ox.Store.read_only(str(path / "store"))
-        except OSError:
-            raise UsageError(
-                f"there is no catalogue at {path}.", hint="the folder that a run was told to fill"
-            ) from None
+        """The store as it is; its owner may remove a file meanwhile, so that is tried again."""
+        for patience in (*_PATIENCE, None):
+            try:
+                return self._ox.Store.read_only(str(path / "store"))
+            except (OSError, RuntimeError) as error:
+                if not (path / "store").is_dir():
+                    raise UsageError(
+                        f"there is no catalogue at {path}.",
+                        hint="the folder that a run was told to fill",
+                    ) from None
+                if patience is None:
+                    raise TinyfleetError(
+                        f"the catalogue at {path} cannot be read: {error}.", hint="try again"
+                    ) from None
+                time.sleep(patience)
+        raise AssertionError
 
     @property
     def engine(self) -> Any:

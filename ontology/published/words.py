@@ -3,7 +3,8 @@
 from ontology.namespaces import NNET
 
 __all__ = [
-    "NNET_OLD", "OM", "OPERATORS", "PLATFORM", "REPLACED", "REPLACED_TD", "S3N", "S3N_EXTEND", "SCHEMA_ORG",
+    "NNET_OLD", "OM", "OPERATORS", "PLATFORM", "REPLACED", "REPLACED_TD", "S3N", "S3N_EXTEND",
+    "SCHEMA_ORG",
     "SENSORS", "SOSA_EXTEND", "SSN_EXTEND", "SYSTEMS", "TD_TERMS",
 ]  # fmt: skip
 

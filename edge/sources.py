@@ -1,26 +1,22 @@
-"""Sensors that a user can name without writing Python: a file of samples, or lines on stdin."""
+"""Sensors that a user can name without writing Python: files, stdin, topics, kernel sensors."""
 
-import json
+import csv
+import re
 import sys
 import zipfile
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge.errors import TinyfleetError, UsageError
+from edge.broker_options import BrokerOptions
+from edge.errors import UsageError
+from edge.lines import JsonLines, Sample, SourceError
 from edge.ports import Sensor
 
-__all__ = ["JsonLines", "Replay", "SourceError", "open_source"]
+__all__ = ["JsonLines", "Replay", "SourceError", "open_source", "read_table"]
 
-Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-class SourceError(TinyfleetError):
-    """A sample that came is not one."""
+_TABLE = "numbers with commas; the last column, or those called y, are the targets"
 
 
 class Replay:
@@ -63,79 +59,68 @@ class Replay:
         self._at = 0
 
 
-class JsonLines:
-    """Samples as they come, one JSON object `{"x": [...], "y": ...}` a line.
+def read_table(path: Path) -> Replay:
+    """Samples of a .csv: the last column is y, all others x.
 
-    A `y` of null means that nobody knows it: as many NaN as the last target had values.
+    Where the first line has names, columns called y, or y0, y1 and so on, are y instead.
 
-    Args:
-        stream: text to read from.
-        keep: how many of the last samples `rewind` can give again.
+    Raises:
+        UsageError: it is no table of numbers.
     """
-
-    def __init__(self, stream: TextIO, keep: int = 1024) -> None:
-        """Read nothing yet."""
-        self._stream = stream
-        self._seen: deque[Sample] = deque(maxlen=keep)
-        self._again: Iterator[Sample] = iter(())
-        self._width = 1
-
-    def next_sample(self) -> Sample:
-        """A kept sample after `rewind`, else the next line.
-
-        Raises:
-            SourceError: the line is not a sample.
-            StopIteration: the stream has ended.
-        """
-        kept = next(self._again, None)
-        if kept is not None:
-            return kept
-        x, y = _read_sample(self._stream)
-        if np.isnan(y).all():
-            y = np.full(self._width, np.nan, np.float32)
-        self._width = y.size
-        self._seen.append((x, y))
-        return x, y
-
-    def rewind(self) -> None:
-        """Give the kept samples again, then new ones."""
-        self._again = iter(list(self._seen))
-
-
-def _read_sample(stream: TextIO) -> Sample:
-    line = next((line for line in iter(stream.readline, "") if line.strip()), "")
-    if not line:
-        raise StopIteration
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [line for line in csv.reader(file) if line]
+    names = [] if not lines or all(map(_is_number, lines[0])) else lines.pop(0)
     try:
-        found: Any = json.loads(line)
-        x = np.asarray(found["x"], np.float32)
-        y = np.atleast_1d(np.asarray(found["y"], np.float32))
-    except (ValueError, TypeError, KeyError, OverflowError):
-        x = y = np.empty((0, 0), np.float32)
-    if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
-        raise SourceError(
-            f"a sample line is not JSON with x and y: {line.strip()[:60]!r}.",
-            hint='{"x": [0.1, 0.2], "y": 1}',
-        )
-    return x, y
+        table = np.array(lines, np.float32)
+    except ValueError as error:
+        raise UsageError(f"{path} is no table of numbers: {error}.", hint=_TABLE) from error
+    if table.ndim != 2 or table.shape[1] < 2 or (names and len(names) != table.shape[1]):
+        raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
+    targets = [i for i, name in enumerate(names) if re.fullmatch(r"y\d*", name.strip())]
+    targets = targets or [table.shape[1] - 1]
+    inputs = [i for i in range(table.shape[1]) if i not in targets]
+    return Replay(table[:, inputs], table[:, targets])
 
 
-def open_source(name: str) -> Sensor:
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
     """Open what a user named.
 
     Args:
-        name: an `.npz` file with arrays `x` and `y`, or `-` for JSON lines on stdin.
+        name: an `.npz` file with arrays `x` and `y`; a `.csv`, see `read_table`; `-` for JSON lines
+            on stdin; `mqtt:TOPIC` for such objects on a topic; `iio:deviceN` or `iio:NAME` for a
+            sensor of the Linux kernel.
+        options: where the broker of an MQTT topic is; None: on this machine.
 
     Raises:
-        UsageError: it is neither, or the file does not hold samples.
+        UsageError: it is none of these, or the file does not hold samples.
     """
     if name == "-":
         return JsonLines(sys.stdin)
+    if name.startswith("mqtt:"):
+        from edge.mqtt_source import MqttSource
+
+        return MqttSource(options or BrokerOptions(), name.removeprefix("mqtt:"))
+    if name.startswith("iio:"):
+        from edge.iio import IioSensor
+
+        given = name.removeprefix("iio:")
+        return IioSensor(name if given.startswith("device") else given)
     path = Path(name)
     if not path.is_file():
         raise UsageError(
-            f"no file of samples at {name!r}.", hint="an .npz with arrays x and y, or - for stdin"
+            f"no file of samples at {name!r}.",
+            hint="an .npz with arrays x and y, a .csv, - for stdin, mqtt:TOPIC, or iio:device0",
         )
+    if path.suffix.lower() == ".csv":
+        return read_table(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Replay(arrays["x"], arrays["y"])

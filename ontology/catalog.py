@@ -24,7 +24,7 @@ from ontology.describe.metrics import Metrics, metric_triples
 from ontology.describe.model import ModelFacts, Origin, model_triples
 from ontology.describe.needs import KEPT as NEEDS
 from ontology.describe.needs import Needs, needs_triples
-from ontology.named import get_query
+from ontology.named import NamedQuery, get_query
 from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
 from ontology.remote import RemoteStore, is_address
 from ontology.results import Result
@@ -308,24 +308,31 @@ class Catalog:
             QueryError: the text is malformed, changes things, reaches out, or has too many rows.
         """
         if _NAME.fullmatch(text.strip()):
-            text = self._named(text.strip(), params)
-        elif params:
+            named = get_query(text.strip())
+            return self._ask(self._bound(named, params), max_rows).ordered(named.order)
+        if params:
             raise UsageError(
                 f"a SPARQL text has no parameters, this came with {', '.join(params)}.",
                 hint="the name of a query",
             )
         gate.check(text)
+        return self._ask(text, max_rows)
+
+    def _ask(self, text: str, max_rows: int) -> Result:
         try:
             return self.store.query(text, max_rows)
         except SyntaxError as error:
             raise gate.syntax_error(text, error) from None
 
-    def _named(self, name: str, params: Mapping[str, object]) -> str:
-        """The text of a named query with its parameters bound."""
-        query = get_query(name)
+    def _bound(self, query: NamedQuery, params: Mapping[str, object]) -> str:
+        """The text of a named query with its parameters in it."""
         query.check(set(params))
-        known = query.parameters.items()
-        return gate.bind(query.text, {key: self._bind(p.kind, params[key]) for key, p in known})
+        gate.check_template(query.text)
+        bindings = {key: self._bind(p.kind, params[key]) for key, p in query.parameters.items()}
+        text = gate.bind(query.text, bindings)
+        if "'" in "".join(str(term) for term in bindings.values()):
+            gate.check(text)  # the engine may read an apostrophe in an IRI as a string's
+        return text
 
     def _bind(self, kind: str, value: object) -> Term:
         if kind == "device":

@@ -13,7 +13,8 @@ __all__ = ["Described", "described"]
 _OF_MODELS = (
     TF + "runtime", TF + "operator", TF + "dataType", TF + "needsSensor", TF + "inferenceBytes",
     TF + "interpreterBytes", TF + "trainingBytes", NNET + "hasMultiplyAccumulateOps",
-    DCAT + "byteSize", DCT + "license", DCT + "title",
+    DCAT + "byteSize", DCT + "license",
+    DCT + "title",
 )  # fmt: skip
 _OF_DEVICES = (
     TF + "executes", TF + "connectivity", TF + "core", TF + "clockHz", TF + "slotBytes",

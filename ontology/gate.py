@@ -5,6 +5,7 @@ The engine would follow SERVICE and LOAD to any address; FROM could name local f
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from edge.errors import QueryError
 from ontology.terms import Term, written
@@ -50,6 +51,12 @@ def check(text: str) -> None:
         raise QueryError("the query is empty.", hint="SELECT * WHERE { ?s ?p ?o } LIMIT 10")
 
 
+@lru_cache(maxsize=64)
+def check_template(text: str) -> None:
+    """The same for a text of our own into which terms are bound: once, and then never again."""
+    check(text)
+
+
 def bind(text: str, bindings: Mapping[str, Term]) -> str:
     """Put terms in the place of variables.
 
@@ -58,11 +65,15 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
     in SELECT or BIND.
     """
     parts = []
-    for token in _TOKEN.finditer(text):
-        word = token.group()
+    for word in _words(text):
         bound = bindings.get(word[1:]) if word[0] in "?$" else None
         parts.append(word if bound is None else written(bound))
     return "".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(token.group() for token in _TOKEN.finditer(text))
 
 
 def _objection(kind: str, token: str) -> str:

@@ -1,7 +1,8 @@
 """The named queries: `.rq` files whose header says what they answer and what they need.
 
 A header is a block of comments: `# title: …`, `# description: …`, and for each parameter
-`# parameter: name kind text`, where kind is `device`, `model`, `text` or `integer`.
+`# parameter: name kind text`, where kind is `device`, `model`, `text` or `integer`; and
+`# order: columns` that the rows are sorted by afterwards, a falling one with a minus.
 """
 
 import difflib
@@ -15,7 +16,7 @@ from edge.errors import UsageError
 
 FOLDER = Path(__file__).parent / "queries"
 Kind = Literal["device", "model", "text", "integer"]
-_HEADER = re.compile(r"^# (title|description|parameter): (.+)$", re.MULTILINE)
+_HEADER = re.compile(r"^# (title|description|parameter|order): (.+)$", re.MULTILINE)
 
 
 class Parameter(NamedTuple):
@@ -34,6 +35,7 @@ class NamedQuery:
     description: str
     parameters: dict[str, Parameter]
     text: str
+    order: tuple[str, ...] = ()
 
     def check(self, given: set[str]) -> None:
         """Refuse missing and unknown parameters.
@@ -66,14 +68,19 @@ def load(path: Path) -> NamedQuery:
         UsageError: the header has no title, or a parameter of a kind that does not exist.
     """
     text = path.read_text()
-    header: dict[str, list[str]] = {"title": [], "description": [], "parameter": []}
+    header: dict[str, list[str]] = {"title": [], "description": [], "parameter": [], "order": []}
     for key, value in _HEADER.findall(text):
         header[key].append(value.strip())
     if not header["title"]:
         raise UsageError(f"{path.name} has no title.", hint="a first line `# title: …`")
     parameters = dict(_parameter(path, line) for line in header["parameter"])
     return NamedQuery(
-        path.stem, header["title"][0], " ".join(header["description"]), parameters, text
+        path.stem,
+        header["title"][0],
+        " ".join(header["description"]),
+        parameters,
+        text,
+        tuple(" ".join(header["order"]).split()),
     )
 
 

@@ -7,7 +7,7 @@ from edge.errors import UsageError
 from ontology.namespaces import XSD
 from ontology.terms import Iri, Literal, Term, Triple, written
 
-__all__ = ["line_of", "triple_of", "triples_of"]
+__all__ = ["line_of", "term_of", "triple_of", "triples_of"]
 
 _LINE = re.compile(
     r"""\s*(?P<s><[^<>"{}|^`\\\x00-\x20]*>|_:[\w.-]*\w)\s*(?P<p><[^<>"{}|^`\\\x00-\x20]*>)\s*
@@ -52,6 +52,18 @@ def triples_of(text: str) -> Iterator[Triple]:
     for line in text.split("\n"):
         if triple := triple_of(line):
             yield triple
+
+
+def term_of(text: str) -> Term:
+    """The term that a text writes.
+
+    Raises:
+        UsageError: it is no term.
+    """
+    found = _LINE.match(f"<x:s> <x:p> {text} .")
+    if not found:
+        raise UsageError(f"this is no term: {text[:80]!r}.")
+    return _object(found)
 
 
 def _iri(text: str) -> Iri:

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ontology.namespaces import XSD, shorten
@@ -41,6 +42,17 @@ class Result:
         index = self.columns.index(column)
         return replace(self, rows=tuple(row for row in self.rows if row[index] in values))
 
+    def ordered(self, columns: Sequence[str]) -> "Result":
+        """The rows by these columns, unbound first; a column with a minus falls.
+
+        Faster than ORDER BY of an engine that compares terms one by one.
+        """
+        rows = list(self.rows)
+        for column in reversed(columns):
+            rank = partial(_rank, self.columns.index(column.removeprefix("-")))
+            rows.sort(key=rank, reverse=column[0] == "-")
+        return replace(self, rows=tuple(rows)) if columns else self
+
     def to_table(self) -> str:
         """Aligned text for a terminal, with IRIs shortened and numbers to the right."""
         if self.boolean is not None:
@@ -76,6 +88,18 @@ class Result:
             texts = (t.text if isinstance(t, Literal) else t for t in row)
             writer.writerow(["" if text is None else text for text in texts])
         return out.getvalue()
+
+
+def _rank(index: int, row: Row) -> tuple[int, float, str]:
+    term = row[index]
+    if term is None:
+        return (0, 0.0, "")
+    if isinstance(term, Literal):
+        value = python(term)
+        if isinstance(value, int | float):
+            return (2, float(value), "")
+        return (3, 0.0, term.text)
+    return (1, 0.0, term)
 
 
 def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,11 +13,11 @@ from typing import Any, Protocol
 from edge.errors import MissingExtra, QueryError, TinyfleetError, UsageError
 from ontology.namespaces import PREFIXES
 from ontology.results import Result, Row
+from ontology.rows import CappedText, rows_of
 from ontology.terms import Iri, Literal, Term, Triple
 
 MEMORY = ":memory:"
-_PATIENCE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Seconds to wait before a snapshot is tried again."""
+_TRIES, _PAUSE = 10, 0.02  # seconds
 _CHUNK = 100_000  # lines; the engine's memory grows with it
 
 
@@ -82,22 +83,23 @@ class OxigraphStore:
         return store
 
     def _snapshot(self, path: Path) -> Any:
-        """The store as it is; its owner may remove a file meanwhile, so that is tried again."""
-        for patience in (*_PATIENCE, None):
-            try:
-                return self._ox.Store.read_only(str(path / "store"))
-            except (OSError, RuntimeError) as error:
-                if not (path / "store").is_dir():
-                    raise UsageError(
-                        f"there is no catalogue at {path}.",
-                        hint="the folder that a run was told to fill",
-                    ) from None
-                if patience is None:
-                    raise TinyfleetError(
-                        f"the catalogue at {path} cannot be read: {error}.", hint="try again"
-                    ) from None
-                time.sleep(patience)
-        raise AssertionError
+        try:
+            return self._opened(path / "store")
+        except OSError:
+            raise UsageError(
+                f"there is no catalogue at {path}.", hint="the folder that a run was told to fill"
+            ) from None
+
+    def _opened(self, folder: Path) -> Any:
+        """A snapshot; tried again where the owner threw a file away while it was being opened."""
+        for _ in range(_TRIES - 1):
+            with suppress(RuntimeError):
+                return self._ox.Store.read_only(str(folder))
+            time.sleep(_PAUSE)
+        try:
+            return self._ox.Store.read_only(str(folder))
+        except RuntimeError as error:
+            raise TinyfleetError(f"the catalogue at {folder} cannot be read: {error}.") from None
 
     @property
     def engine(self) -> Any:
@@ -152,18 +154,26 @@ class OxigraphStore:
         if isinstance(answer, self._ox.QueryBoolean):
             return Result((), (), boolean=bool(answer))
         if isinstance(answer, self._ox.QueryTriples):
-            names = ["subject", "predicate", "object"]
-        else:
-            names = [variable.value for variable in answer.variables]
+            return self._triples(answer, max_rows)
+        names = tuple(variable.value for variable in answer.variables)
+        if not names:
+            return Result((), tuple(() for _ in answer))
+        written = CappedText(max_rows)
+        try:
+            answer.serialize(written, format=self._ox.QueryResultsFormat.TSV)
+        except (QueryError, OSError):
+            if written.full:
+                raise written.error() from None
+            raise
+        return Result(names, rows_of(written.lines()))
+
+    def _triples(self, answer: Any, max_rows: int) -> Result:
         rows: list[Row] = []
-        plain = _Plainer(self._ox).term
-        for row in answer:
+        for triple in answer:
             if len(rows) == max_rows:
-                raise QueryError(
-                    f"the query has more than {max_rows} rows.", hint="LIMIT, or a narrower pattern"
-                )
-            rows.append(tuple([plain(term) for term in row]))
-        return Result(tuple(names), tuple(rows))
+                raise CappedText(max_rows).error()
+            rows.append(tuple(map(_plain, triple)))
+        return Result(("subject", "predicate", "object"), tuple(rows))
 
     def load(self, lines: Iterable[bytes]) -> int:
         """Put in very many triples at once, fast and in little memory; not in one transaction.
@@ -196,27 +206,6 @@ class OxigraphStore:
         if self._store is not None and self.path is not None and not self.read_only:
             (self.path / "owner.json").unlink(missing_ok=True)
         self._store = None
-
-
-class _Plainer:
-    """Turns an engine's terms into ours; the literals of an answer repeat, so they are kept.
-
-    Args:
-        ox: the engine's module.
-    """
-
-    def __init__(self, ox: Any) -> None:
-        self._node, self._known = ox.NamedNode, dict[Any, Term]()
-
-    def term(self, term: Any) -> Term | None:
-        if term is None:
-            return None
-        if type(term) is self._node:
-            return Iri(term.value)
-        found = self._known.get(term)
-        if found is None:
-            found = self._known[term] = _plain(term)
-        return found
 
 
 def _engine() -> Any:

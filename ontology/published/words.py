@@ -4,8 +4,7 @@ from ontology.namespaces import NNET
 
 __all__ = [
     "NNET_OLD", "OM", "OPERATORS", "PLATFORM", "REPLACED", "REPLACED_TD", "S3N", "S3N_EXTEND",
-    "SCHEMA_ORG",
-    "SENSORS", "SOSA_EXTEND", "SSN_EXTEND", "SYSTEMS", "TD_TERMS",
+    "SCHEMA_ORG", "SENSORS", "SOSA_EXTEND", "SSN_EXTEND", "SYSTEMS", "TD_TERMS",
 ]  # fmt: skip
 
 NNET_OLD = "http://tinyml-schema.org/networkschema#"

@@ -33,7 +33,11 @@ State = Annotated[Path, typer.Option("--state", help="Folder that keeps the mode
 def run(
     device: Annotated[str, typer.Option("--id", help="Name of this device.")],
     samples: Annotated[
-        str, typer.Option(help="FILE.npz with x and y, '-' for JSON lines, or task:NAME:CLIENT.")
+        str,
+        typer.Option(
+            help="FILE.npz with x and y, FILE.csv, '-' for JSON lines, mqtt:TOPIC, iio:device0, or "
+            "task:NAME:CLIENT."
+        ),
     ],
     state: State = Path("tinyfleet-state"),
     broker: Broker = DEFAULT_BROKER,
@@ -50,8 +54,8 @@ def run(
     """
     from edge.agent import run_agent
 
-    sensor = _sensor(samples)
     options = broker_options(broker, ca, cert, key, username, password)
+    sensor = _sensor(samples, options)
     run_agent(
         options,
         site=site,
@@ -104,7 +108,7 @@ def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
     typer.echo(f"{where}, {model} (Ctrl-C stops)", err=True)
 
 
-def _sensor(source: str) -> "Sensor":
+def _sensor(source: str, options: "BrokerOptions") -> "Sensor":
     if source.startswith("task:"):
         from server.emulated import task_sensor
 
@@ -114,4 +118,4 @@ def _sensor(source: str) -> "Sensor":
         return task_sensor(name, client=int(client))
     from edge.sources import open_source
 
-    return open_source(source)
+    return open_source(source, options)

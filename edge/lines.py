@@ -1,0 +1,131 @@
+"""Samples as they come, one JSON object a line; labels may come later, by name."""
+
+import json
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import TinyfleetError
+
+__all__ = ["JsonLines", "Lines", "Sample", "SourceError"]
+
+Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
+WAITING = 1024
+"""Samples that wait for their label; the oldest are given up."""
+
+
+class SourceError(TinyfleetError):
+    """A sample that came is not one."""
+
+
+class Lines:
+    """Samples out of lines such as `{"x": [0.1, 0.2], "y": 1}`.
+
+    A `y` of null means that nobody knows it: as many NaN as the last target had values. A line with
+    an `id` and without `y` waits for a later line with that `id` and its `y`, whose `x` may lack.
+
+    Args:
+        read: gives the next line; an empty one at the end.
+        keep: how many of the last samples `rewind` can give again.
+    """
+
+    def __init__(self, read: Callable[[], str], keep: int = 1024) -> None:
+        """Read nothing yet."""
+        self._read = read
+        self._seen: deque[Sample] = deque(maxlen=keep)
+        self._again: Iterator[Sample] = iter(())
+        self._waiting: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._width = 1
+
+    def next_sample(self) -> Sample:
+        """A kept sample after `rewind`, else that of the next lines.
+
+        Raises:
+            SourceError: a line is not a sample.
+            StopIteration: there are no more lines.
+        """
+        kept = next(self._again, None)
+        if kept is not None:
+            return kept
+        sample = None
+        while sample is None:
+            line = self._read()
+            if not line:
+                raise StopIteration
+            sample = self._sample(line) if line.strip() else None
+        x, y = sample
+        if np.isnan(y).all():
+            y = np.full(self._width, np.nan, np.float32)
+        self._width = y.size
+        self._seen.append((x, y))
+        return x, y
+
+    def rewind(self) -> None:
+        """Give the kept samples again, then new ones."""
+        self._again = iter(list(self._seen))
+
+    def _sample(self, line: str) -> Sample | None:
+        """What a line gives; None where its label or its sample is to come or was given up."""
+        found = _object(line)
+        name = found.get("id")
+        if name is None:
+            return _values(found, "x", line), _targets(found, line)
+        if "y" not in found:
+            self._waiting[str(name)] = _values(found, "x", line)
+            while len(self._waiting) > WAITING:
+                self._waiting.popitem(last=False)
+            return None
+        y, x = _targets(found, line), self._waiting.pop(str(name), None)
+        if "x" in found:
+            x = _values(found, "x", line)
+        return None if x is None else (x, y)
+
+
+class JsonLines(Lines):
+    """Samples from a text, such as stdin; see `Lines`.
+
+    Args:
+        stream: text to read from.
+        keep: how many of the last samples `rewind` can give again.
+    """
+
+    def __init__(self, stream: TextIO, keep: int = 1024) -> None:
+        """Read nothing yet."""
+        super().__init__(stream.readline, keep)
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise _no_sample(line)
+    return found
+
+
+def _values(found: dict[str, Any], name: str, line: str) -> NDArray[np.float32]:
+    try:
+        values = np.asarray(found[name], np.float32)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise _no_sample(line) from None
+    if values.ndim != 1 or not values.size:
+        raise _no_sample(line)
+    return values
+
+
+def _targets(found: dict[str, Any], line: str) -> NDArray[np.float32]:
+    y = found.get("y", ...)
+    if isinstance(y, list):
+        return _values(found, "y", line)
+    return _values({"y": [y]}, "y", line)
+
+
+def _no_sample(line: str) -> SourceError:
+    return SourceError(
+        f"a sample line is not JSON with x and y: {line.strip()[:60]!r}.",
+        hint='{"x": [0.1, 0.2], "y": 1}',
+    )

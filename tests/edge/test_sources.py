@@ -1,0 +1,149 @@
+"""Sources that a user names: tables, topics, kernel sensors, and labels that come late."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import mqtt
+from edge.broker import LocalBroker, find_mosquitto, has_amqtt
+from edge.errors import UsageError
+from edge.iio import IioSensor
+from edge.lines import WAITING, JsonLines, SourceError
+from edge.mqtt_source import MqttSource
+from edge.sources import open_source, read_table
+
+
+def lines(*texts) -> JsonLines:
+    return JsonLines(io.StringIO("\n".join(texts)))
+
+
+def test_a_label_may_come_after_its_sample_and_after_others() -> None:
+    source = lines(
+        '{"id": "a", "x": [1, 2]}', '{"x": [5, 5], "y": 0}', '{"id": "b", "x": [3, 4]}',
+        '{"id": "b", "y": 1}', '{"id": "zzz", "y": 7}', '{"id": "a", "y": [2]}',
+    )  # fmt: skip
+    seen = [source.next_sample() for _ in range(3)]
+    assert [(x.tolist(), y.tolist()) for x, y in seen] == [
+        ([5, 5], [0]), ([3, 4], [1]), ([1, 2], [2]),
+    ]  # fmt: skip
+    with pytest.raises(StopIteration):
+        source.next_sample()
+    source.rewind()
+    assert source.next_sample()[0].tolist() == [5, 5]
+
+
+def test_a_label_with_its_sample_needs_no_wait_and_an_old_one_is_given_up() -> None:
+    assert lines('{"id": "q", "x": [1], "y": 3}').next_sample()[1].tolist() == [3]
+    many = [json.dumps({"id": i, "x": [i]}) for i in range(WAITING + 1)]
+    source = lines(*many, '{"id": 0, "y": 0}', '{"id": 1, "y": 1}')
+    assert source.next_sample()[0].tolist() == [1]
+
+
+@given(st.text(max_size=80))
+def test_any_line_is_a_sample_or_refused(text) -> None:
+    source = lines(text)
+    try:
+        x, y = source.next_sample()
+    except (SourceError, StopIteration):
+        return
+    assert x.ndim == y.ndim == 1 and x.size and y.size
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "y"),
+    [
+        ("1,2,0\n3,4,1\n", [[1, 2], [3, 4]], [[0], [1]]),
+        ("y,a,b\n0,1,2\n1,3,4\n", [[1, 2], [3, 4]], [[0], [1]]),
+        ("a,y0,y1\r\n5,1,2\r\n\r\n", [[5]], [[1, 2]]),
+        ("\ufeffa,b\n1,2\n", [[1]], [[2]]),
+    ],
+)
+def test_a_table_is_read_by_its_names_or_by_place(tmp_path, text, x, y) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    found = read_table(path)
+    assert found.x.tolist() == x and found.y.tolist() == y
+    assert open_source(str(path)).next_sample()[0].tolist() == x[0]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "1\n2\n", "1,2\n3\n", "a,b\n1,x\n", "a,b,c\n1,2\n"])
+def test_what_is_no_table_is_refused(tmp_path, text) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        read_table(path)
+
+
+@pytest.fixture
+def devices(tmp_path):
+    folder = tmp_path / "iio:device0"
+    folder.mkdir()
+    for name, text in {
+        "name": "bmi160", "in_accel_x_raw": "100", "in_accel_y_raw": "-50", "in_accel_scale": "0.5",
+        "in_temp_raw": "10", "in_temp_offset": "5", "in_temp_scale": "2",
+        "in_pressure_input": "7.5",
+    }.items():  # fmt: skip
+        (folder / name).write_text(text + "\n")
+    return tmp_path
+
+
+def test_channels_of_the_kernel_are_scaled_as_its_abi_says(devices) -> None:
+    slept = []
+    for name in ("iio:device0", "bmi160"):
+        sensor = IioSensor(name, 20.0, devices=devices, wait=slept.append)
+        x, y = sensor.next_sample()
+        assert x.tolist() == [50.0, -25.0, 7.5, 30.0] and np.isnan(y).all()
+    sensor.next_sample()
+    assert len(slept) == 1 and 0 < slept[0] <= 0.05
+    (devices / "iio:device0" / "in_accel_x_raw").write_text("2\n")
+    assert sensor.next_sample()[0][0] == 1
+    sensor.rewind()
+    assert sensor.next_sample()[0][0] == 50
+    (devices / "iio:device0" / "in_temp_raw").write_text("busy")
+    for _ in range(2):
+        sensor.next_sample()
+    with pytest.raises(SourceError, match="in_temp_raw"):
+        sensor.next_sample()
+
+
+def test_a_device_that_is_not_there_names_those_that_are(devices) -> None:
+    with pytest.raises(UsageError) as caught:
+        IioSensor("iio:device7", devices=devices)
+    assert "iio:device0 (bmi160)" in caught.value.hint
+    (devices / "iio:device1").mkdir()
+    with pytest.raises(UsageError, match="no channel"):
+        IioSensor("iio:device1", devices=devices)
+    with pytest.raises(UsageError, match="Industrial I/O"):
+        open_source("iio:device99")
+
+
+@pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
+def test_samples_come_by_topic_with_late_labels_and_nonsense_between() -> None:
+    with LocalBroker() as broker:
+        source = open_source("mqtt:plant/+/vibration", broker.options)
+        assert isinstance(source, MqttSource)
+        sender = mqtt.connect(broker.options)
+        time.sleep(0.3)  # until the subscription is in force
+        for topic, payload in (
+            ("plant/a/vibration", b'{"id": 1, "x": [1, 2]}'),
+            ("plant/a/noise", b'{"x": [9], "y": 9}'),
+            ("plant/b/vibration", b'{"x": [3,\n 4], "y": 1}'),
+            ("plant/b/vibration", b"\xff\x00"),
+            ("plant/a/vibration", b'{"id": 1, "y": 0}'),
+        ):
+            sender.publish(topic, payload, 1).wait_for_publish(5)
+        assert source.next_sample()[0].tolist() == [3, 4]
+        with pytest.raises(SourceError):
+            source.next_sample()
+        x, y = source.next_sample()
+        assert (x.tolist(), y.tolist()) == ([1, 2], [0])
+        source._patience = 0.05
+        with pytest.raises(StopIteration):
+            source.next_sample()
+        source.close()
+        mqtt.close(sender)

@@ -1,5 +1,6 @@
 """Every term of ours that is written is defined, and all shapes hold on what is written."""
 
+import importlib.util
 from pathlib import Path
 
 import pyshacl
@@ -152,3 +153,13 @@ def test_unknown_is_absent(catalog: Catalog, sha: dict[str, str]) -> None:
     facts = catalog.facts("urn:sha256:" + sha["alien"])
     assert TF + "inferenceBytes" not in facts and TF + "parameterCount" not in facts
     assert "nan" not in catalog.dump().lower().replace("nano", "")
+
+
+def test_the_page_is_made_from_the_modules() -> None:
+    path = FOLDER.parent / "tools" / "catalogue_reference.py"
+    spec = importlib.util.spec_from_file_location("catalogue_reference", path)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = tool.PAGE.read_text()
+    assert tool.page(text) == text, "run: python tools/catalogue_reference.py"

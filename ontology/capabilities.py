@@ -1,4 +1,4 @@
-"""The S3N and SSN view: memory of devices and needs of models as capability nodes, out and in.
+"""The S3N and SSN view: memory of devices, needs of models as capability nodes; out and in.
 
 The catalogue keeps flat integers; this is the shape in which others publish the same facts, in kB
 of 1000 bytes: a smart sensor has a microcontroller whose capability has system properties, and a
@@ -91,7 +91,7 @@ def _device(iri: Iri, device: Described, store: Store) -> Iterator[Triple]:
     known = {kind: device.integer(name) for kind, name in sizes}
     yield from _part(iri, "mcu", S3N + "MicroController")
     mcu, capability = Iri(f"{iri}#view/mcu"), Iri(f"{iri}#view/capability")
-    yield Triple(mcu, Iri(S3N + "hasSystemCapability"), capability)
+    yield Triple(mcu, Iri(SYSTEMS + "hasSystemCapability"), capability)
     for kind, size in known.items():
         if size is not None:
             node = Iri(f"{iri}#view/{kind.lower()}")

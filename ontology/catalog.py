@@ -39,7 +39,7 @@ _ONLINE, _SINCE, _RUNNING = Iri(TF + "online"), Iri(TF + "statusSince"), Iri(TF 
 _STATUS = {_ONLINE, _SINCE, _RUNNING}
 _ORIGINS = ("wasDerivedFrom", "wasRevisionOf", "wasGeneratedBy")
 _LASTING = re.compile("#(metric|cost)/")
-_KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric"}
+_KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric", TF + "cost"}
 
 
 class Catalog:

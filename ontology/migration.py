@@ -49,7 +49,8 @@ def migrate(store: Store) -> list[int]:
         gone, come = _STEPS[number](store)
         stated = list(store.match(CATALOG, _VERSION))
         mark = Triple(CATALOG, _VERSION, literal(number + 1))
-        store.replace([*gone, *stated], [*come, mark])
+        kind = Triple(CATALOG, Iri(RDF + "type"), Iri(TF + "Catalog"))
+        store.replace([*gone, *stated], [*come, mark, kind])
         passed.append(number + 1)
     return passed
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from ontology.catalog import Catalog
@@ -11,7 +11,7 @@ from ontology.results import Result
 
 __all__ = ["Event", "Watcher"]
 
-_ALL = 1 << 30
+_ALL, _TRIES = 1 << 30, 5
 _DEVICES = "SELECT ?it ?online ?running WHERE { ?it a tf:Device OPTIONAL { ?it tf:online ?online } "
 _DEVICES += "OPTIONAL { ?it tf:running ?running } }"
 _MODELS = "SELECT ?it ?name WHERE { ?it a tf:Model OPTIONAL { ?it dct:title ?name } }"
@@ -70,6 +70,14 @@ class Watcher:
         return [Event(now, *one) for one in found]
 
     def _read(self) -> Known:
+        """Everything; the owner may remove a file while it is read, so that is tried again."""
+        for _ in range(_TRIES):
+            with suppress(RuntimeError, OSError):
+                return self._all()
+            time.sleep(0.05)
+        return self._all()
+
+    def _all(self) -> Known:
         with self._look() as catalog:
             return {
                 "device": _facts(catalog.query(_DEVICES, max_rows=_ALL)),

@@ -14,6 +14,7 @@ from edge.messages import State
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
+    from ontology.describe.needs import Cost
     from ontology.outbox import Order
     from server.journal import UpdateRow
     from server.rounds import RoundReport
@@ -122,6 +123,7 @@ class Keeper:
                 ended=report.ended,
                 contributors=tuple(self._contributions(report.updates)),
                 metrics=report.metrics,
+                dataset=task,
             )
         )
 
@@ -138,11 +140,25 @@ class Keeper:
             yield self.iri(device), samples, bool(counted), "" if counted else rows[-1].reason
 
     def exported(
-        self, artifact: Artifact, *, name: str, task: str, source: str, metrics: Mapping[str, float]
+        self,
+        artifact: Artifact,
+        *,
+        name: str,
+        task: str,
+        source: str,
+        metrics: Mapping[str, float],
+        cost: "Cost | None" = None,
     ) -> None:
-        """A model was converted from another one."""
+        """A model was converted from another one; `cost` is what it was seen to take on a core."""
+        from ontology.describe.needs import Needs
+
         self.catalog.put_model(
-            artifact, name=name, task=task, derived_from=source, metrics=dict(metrics)
+            artifact,
+            name=name,
+            task=task,
+            derived_from=source,
+            metrics=dict(metrics),
+            needs=Needs(costs=(cost,)) if cost else None,
         )
 
     def ordered(self, devices: Iterable[str], sha256: str) -> "list[Order]":

@@ -21,6 +21,7 @@ from server.tasks import Task, get_task, named_after
 from server.transports.mqtt import MqttTransport
 
 if TYPE_CHECKING:
+    from ontology.describe.needs import Cost
     from server.export.about import About
     from server.export.files import Wanted
 
@@ -40,7 +41,12 @@ PRESENCE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One file: its digest and size, how near it is to float64 (dB), and its metric."""
+    """One file: its digest and size, how near it is to float64 (dB), and its metric.
+
+    Args:
+        board: the emulated board that ran it; empty where none did.
+        instructions: of one prediction there; 0 where none were counted.
+    """
 
     file: str
     path: str
@@ -48,6 +54,8 @@ class ExportedFile:
     bytes: int
     sqnr: float
     metric: float | None
+    board: str = ""
+    instructions: int = 0
 
 
 def calibration(
@@ -108,6 +116,8 @@ def export_model(
             len(entry.data),
             round(entry.parity.sqnr, 1),
             entry.parity.answers[0].metric,
+            entry.parity.board,
+            entry.parity.instructions,
         )
         for entry in found
     ]
@@ -190,7 +200,18 @@ def register(
                 task=task,
                 source=model.sha256,
                 metrics={} if entry.metric is None else {"calibration_metric": entry.metric},
+                cost=_cost(entry),
             )
+
+
+def _cost(entry: ExportedFile) -> "Cost | None":
+    """What was counted on a board, as a cost of its core."""
+    from firmware_sim.boards import BOARDS
+    from ontology.describe.needs import Cost
+
+    if entry.board not in BOARDS or not entry.instructions:
+        return None
+    return Cost(BOARDS[entry.board].core, inference=entry.instructions)
 
 
 def roll_out(

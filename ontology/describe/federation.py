@@ -36,6 +36,7 @@ class RoundFacts:
         ended: seconds since 1970.
         contributors: a `Contribution`, or a tuple of its fields, for each device that answered.
         metrics: measured figures by name, each a number or a `Measurement`.
+        dataset: name or address of what the data is, which stays on the devices.
     """
 
     run: str
@@ -47,6 +48,7 @@ class RoundFacts:
     ended: float
     contributors: tuple[Contribution | tuple[str, int, bool, str], ...] = ()
     metrics: Metrics = field(default_factory=dict)
+    dataset: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,8 @@ def round_triples(facts: RoundFacts, device: Resolve) -> list[Triple]:
     ]
     for contribution in given:
         triples += _contribution(this, contribution, Iri(device(contribution.device)))
+    if facts.dataset:
+        triples.append(Triple(this, Iri(TF + "dataset"), literal(facts.dataset)))
     triples += metric_triples(this, facts.metrics)
     return triples
 

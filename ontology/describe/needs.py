@@ -13,7 +13,7 @@ INTERPRETER = "tflite-micro"
 LICENCES = "http://spdx.org/licenses/"
 KEPT = frozenset(
     {
-        TF + "needsSensor", TF + "interpreterBytes", TF + "cost", DCT + "license",
+        TF + "needsSensor", TF + "interpreterBytes", DCT + "license",
         NNET + "hasCategory", NNET + "trainingDataset", DCT + "source", DCT + "description",
         SCHEMA + "creator",
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from edge.errors import UsageError
@@ -146,7 +147,8 @@ def _each_board(graph: Graph) -> Iterator[Board]:
 
 def _free(graph: Graph, parts: list[str], kind: str) -> int | None:
     for part in parts:
-        for capability in graph.all(part, S3N + "hasSystemCapability"):
+        named = (graph.all(part, space + "hasSystemCapability") for space in (SYSTEMS, S3N))
+        for capability in chain.from_iterable(named):
             for node in graph.all(capability, SYSTEMS + "hasSystemProperty"):
                 if S3N_EXTEND + kind in graph.all(node, _TYPE):
                     return _bytes(graph.one(node, SCHEMA_ORG + "value"))

@@ -58,7 +58,7 @@ REPLACED = {
     "Other_metric": "no metric that we know",
     "Relu6": 'tf:activation "relu6"',
     "Uint8": 'tf:dataType "uint8"',
-    "hasSystemCapability": "what the board's memory holds",
+    "hasSystemCapability": "ssn-system:hasSystemCapability",
 }
 """What is read in the place of a term that no schema defines."""
 

@@ -62,3 +62,39 @@ def test_a_device_that_answers_twice_in_a_round_is_one_contribution() -> None:
         ]
         (count,) = catalog.query("SELECT ?n { ?r a tf:Round ; tf:contributorCount ?n }")
         assert count["n"] == 1
+
+
+def test_an_export_says_what_it_cost_on_a_core() -> None:
+    from edge.artifact import Artifact
+    from edge.spec import ModelSpec
+    from ontology.describe.needs import Cost
+    from ontology.match import Wishes, fits
+    from tests.edge.zoo import model
+    from tests.ontology.conftest import profile
+
+    artifact = Artifact(model(ModelSpec.mlp([1, 4, 1])))
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        catalog.put_thing(profile().thing_description("a", site="lab", arena=9999, slot=9999))
+        for cost in (Cost("cortex-m4f", 64_000), Cost("cortex-m0", 1), None):
+            keeper.exported(artifact, name="m", task="t", source=SHA, metrics={}, cost=cost)
+        for most, runs in ((1.0, True), (0.9, False)):
+            (match,) = fits(catalog, model="m", device="a", wishes=Wishes(predict_ms=most))
+            assert match.runs is runs, match
+
+
+def test_changes_that_wait_are_written_together() -> None:
+    with Catalog.open() as catalog:
+        keeper = Keeper(catalog, site="lab")
+        written = []
+        replace = catalog.store.replace
+        catalog.store.replace = lambda *parts: (written.append(1), replace(*parts))  # type: ignore
+        keeper.described("a", description("a"))
+        for number in range(300):
+            keeper.changed(f"d{number % 30}", State(f"d{number % 30}", "online", SHA, 1.0))
+        keeper.described("b", description("b"))
+        keeper.changed("a", State("a", "offline", None, 1.0))
+        with keeper:
+            keeper.flush()
+        assert len(written) == 4
+        assert catalog.ask("ASK { <urn:tinyfleet:lab:a> tf:online false }")
+        assert len(catalog.query("SELECT ?d { ?d tf:online true }")) == 30

@@ -11,7 +11,12 @@ __all__ = ["devices_by_query", "read_query"]
 
 
 def devices_by_query(
-    catalog: Catalog, query: str, *, site: str, **parameters: Any
+    catalog: Catalog,
+    query: str,
+    *,
+    site: str,
+    flush: Callable[[], None] | None = None,
+    **parameters: Any,
 ) -> Callable[[], list[str]]:
     """A call that asks afresh: names of the site's devices in the column `device`.
 
@@ -19,11 +24,14 @@ def devices_by_query(
         catalog: whom to ask.
         query: SPARQL, or the name of a named query.
         site: devices of other sites are left out.
+        flush: called before each question; waits until what came from the fleet is written.
         **parameters: of a named query.
     """
     prefix = f"urn:tinyfleet:{site}:"
 
     def ask() -> list[str]:
+        if flush is not None:
+            flush()
         result = catalog.query(query, **parameters)
         if "device" not in result.columns:
             raise UsageError(

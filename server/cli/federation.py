@@ -356,7 +356,9 @@ def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
 
     asked = None
     if cohort:
-        asked = devices_by_query(running.catalog, cohort, site=running.config.site)
+        asked = devices_by_query(
+            running.catalog, cohort, site=running.config.site, flush=running.keeper.flush
+        )
     trackers.params(asdict(running.config))
     result = play_with_bar(
         running,

@@ -69,7 +69,9 @@ def _tell(folder: RunFolder, config: RunConfig, *, new: bool) -> int:
             run.keeper.flush()
             _show_fleet(run, base.sha256)
             _say(2, f"federated rounds over MQTT ({config.strategy}; {run.task.description})")
-            cohort = devices_by_query(run.catalog, "cohort", site=config.site, model=base.sha256)
+            cohort = devices_by_query(
+                run.catalog, "cohort", site=config.site, flush=run.keeper.flush, model=base.sha256
+            )
             result = play_with_bar(run, base=base if new else None, cohort=cohort)
             if result.status == "stopped":
                 typer.echo(f"stopped. Go on with: {program()} server resume {folder.path}")

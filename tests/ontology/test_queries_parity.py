@@ -73,7 +73,7 @@ def column(catalog: Catalog, query: str, name: str, **parameters: str) -> list[o
 
 def test_what_the_queries_say(catalog: Catalog, sha: dict[str, str]) -> None:
     device = "urn:tinyfleet:lab:"
-    assert column(catalog, "models-for-device", "dataType", device="bit") == ["int8"]
+    assert column(catalog, "models-for-device", "name", device="bit") == ["characters-int8"]
     assert column(catalog, "models-for-device", "trains", device="nano-1") == [True] * 3 + [False]
     assert column(catalog, "cohort", "device", model="characters") == [device + "nano-1"]
     trains = column(catalog, "devices-for-model", "trains", model=sha["v0"])

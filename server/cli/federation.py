@@ -1,6 +1,5 @@
 """`tinyfleet server`: federated rounds, simulation, export and rollout."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -355,13 +354,11 @@ def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
     from server.cli.progress import play_with_bar
     from server.cohort_query import devices_by_query
 
-    asked: Callable[[], list[str]] | None = None
+    asked = None
     if cohort:
-        ask = devices_by_query(running.catalog, cohort, site=running.config.site)
-
-        def asked() -> list[str]:
-            running.keeper.flush()  # who is online by now is also described
-            return ask()
+        asked = devices_by_query(
+            running.catalog, cohort, site=running.config.site, flush=running.keeper.flush
+        )
 
     trackers.params(asdict(running.config))
     result = play_with_bar(

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,8 @@ from ontology.describe.model import ModelFacts, Origin, model_triples
 from ontology.describe.needs import KEPT as NEEDS
 from ontology.describe.needs import Needs, needs_triples
 from ontology.named import NamedQuery, get_query
-from ontology.namespaces import PROV, TF, device_iri, is_part, model_iri, round_iri
+from ontology.namespaces import PROV, RDF, TD, TF, device_iri, is_part, model_iri, round_iri
+from ontology.registration import REGISTERED, registration_iri
 from ontology.remote import RemoteStore, is_address
 from ontology.results import Result
 from ontology.store import MEMORY, OxigraphStore, Store
@@ -40,6 +41,10 @@ _STATUS = {_ONLINE, _SINCE, _RUNNING}
 _ORIGINS = ("wasDerivedFrom", "wasRevisionOf", "wasGeneratedBy")
 _LASTING = re.compile("#(metric|cost)/")
 _KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric", TF + "cost"}
+
+
+OnThing = Callable[[Iri, dict[str, Any] | None, dict[str, Any] | None], None]
+"""Told of a thing that was described anew: its IRI, and what was and is its description."""
 
 
 class Catalog:
@@ -57,6 +62,7 @@ class Catalog:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.on_thing: OnThing | None = None
         self._lock = threading.RLock()
 
     @classmethod
@@ -93,10 +99,15 @@ class Catalog:
     ) -> None:
         self.close()
 
-    def put_thing(self, description: Mapping[str, Any]) -> Iri:
+    def put_thing(self, description: Mapping[str, Any], more: Iterable[Triple] = ()) -> Iri:
         """Describe a device by its Thing Description; what was described before is replaced.
 
-        The status stays as it was, unless the description says what the device runs.
+        The status stays as it was, unless the description says what the device runs; so does its
+        registration in a directory, unless `more` has another.
+
+        Args:
+            description: Thing Description 1.1.
+            more: other facts about it, put in with it.
 
         Returns:
             The device's IRI.
@@ -108,10 +119,40 @@ class Catalog:
         device = new[0].subject
         new += capacity_triples(device, new)
         stated = {triple.predicate for triple in new if triple.subject == device}
+        registered, kept = list(more), _STATUS - stated
+        if not registered:
+            kept |= {REGISTERED}
+        apart = None if registered else registration_iri(device)
         with self._lock:
-            old = [t for t in self._about(device) if t.predicate not in _STATUS - stated]
-            self.store.replace(old, new)
+            before = self._description(device) if self.on_thing else None
+            about = self._about(device)
+            old = [t for t in about if t.predicate not in kept and t.subject != apart]
+            self.store.replace(old, new + registered)
+            if self.on_thing:
+                self.on_thing(device, before, self._description(device))
         return device
+
+    def remove_thing(self, device: str) -> Iri:
+        """Forget a device: all that is known of it but what rounds and deployments say.
+
+        Raises:
+            UsageError: it is not in the catalogue.
+        """
+        with self._lock:
+            iri = resolve.device(self.store, device)
+            old = list(self._about(iri))
+            if not old:
+                raise UsageError(f"nothing is known about {iri}.")
+            before = self._description(iri) if self.on_thing else None
+            self.store.replace(old, [])
+            if self.on_thing:
+                self.on_thing(iri, before, None)
+        return iri
+
+    def _description(self, device: Iri) -> dict[str, Any] | None:
+        """What is described of a device; None where it is not described."""
+        is_thing = self.store.match(device, RDF + "type", Iri(TD + "Thing"))
+        return self.get_thing(device) if next(is_thing, None) else None
 
     def get_thing(self, device: str) -> dict[str, Any]:
         """The Thing Description of a device, given by IRI or name.
@@ -120,7 +161,7 @@ class Catalog:
             UsageError: it is not in the catalogue.
         """
         iri = resolve.device(self.store, device)
-        transient = {_ONLINE, _SINCE, CAPACITY}
+        transient = {_ONLINE, _SINCE, CAPACITY, REGISTERED}
         return thing_description(iri, (t for t in self._about(iri) if t.predicate not in transient))
 
     def set_status(
@@ -346,6 +387,21 @@ class Catalog:
                 raise UsageError(f"{value!r} is not an integer.", hint="a number, 3") from None
         return literal(str(value))
 
+    def update(self, text: str, /) -> None:
+        """Carry out a SPARQL 1.1 Update: INSERT DATA, DELETE DATA, DELETE and INSERT with WHERE.
+
+        Nothing checks what it writes against the shapes.
+
+        Raises:
+            QueryError: the text is malformed, does anything else, or reaches out.
+        """
+        gate.check_update(text)
+        with self._lock:
+            try:
+                self.store.update(text)
+            except SyntaxError as error:
+                raise gate.syntax_error(text, error) from None
+
     def ask(self, text: str, /) -> bool:
         """Answer an ASK query; for SELECT, whether there is any row."""
         result = self.query(text)
@@ -358,7 +414,7 @@ class Catalog:
             UsageError: the query is of another form.
         """
         result = self.query(text)
-        if result.columns != ("subject", "predicate", "object"):
+        if not result.graph:
             raise UsageError("this query makes no triples.", hint="CONSTRUCT { … } WHERE { … }")
         return [Triple(Iri(str(s)), Iri(str(p)), o) for s, p, o in result.rows if o is not None]
 

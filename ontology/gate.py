@@ -1,4 +1,4 @@
-"""What stands between a stranger's SPARQL and the engine: read-only, and no network.
+"""What stands between SPARQL from outside and the engine: no network, and who asks only reads.
 
 The engine would follow SERVICE and LOAD to any address; FROM could name local files in others.
 """
@@ -12,6 +12,9 @@ from ontology.terms import Term, written
 
 MAX_ROWS = 10_000
 MAX_BYTES = 64 * 1024
+MAX_UPDATE = 4 << 20
+_EXAMPLE = "SELECT * WHERE { ?s ?p ?o } LIMIT 10"
+_READS = "SELECT, ASK, CONSTRUCT or DESCRIBE over the catalogue's own facts"
 
 _TOKEN = re.compile(
     r"""
@@ -31,6 +34,15 @@ _REFUSED = {
     "SERVICE": "SERVICE would send the query to another server",
     "FROM": "FROM would read another source; the catalogue is one graph",
 } | {word: f"{word} would change the catalogue; queries only read" for word in _UPDATES}
+_CHANGES = {"INSERT", "DELETE"}
+_REFUSED_UPDATES = {
+    "SERVICE": _REFUSED["SERVICE"],
+    "LOAD": "LOAD would fetch from another server",
+    **dict.fromkeys(("FROM", "USING", "WITH", "GRAPH"), "the catalogue is one graph, without name"),
+    **dict.fromkeys(
+        ("CLEAR", "DROP", "CREATE", "COPY", "MOVE", "ADD"), "updates insert and delete triples"
+    ),
+}
 _AT = re.compile(r"error at (\d+):(\d+): ?(.*)", re.DOTALL)
 
 
@@ -42,13 +54,31 @@ def check(text: str) -> None:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise QueryError(f"a query may have {MAX_BYTES} bytes, this has {len(text)} characters.")
-    words = 0
+    if not _words_checked(text, _REFUSED):
+        raise QueryError("the query is empty.", hint=_EXAMPLE)
+
+
+def check_update(text: str) -> None:
+    """Let an update pass that inserts and deletes triples, and stays here.
+
+    Raises:
+        QueryError: it is too long, changes nothing, does anything else, or reaches out.
+    """
+    if len(text.encode(errors="replace")) > MAX_UPDATE:
+        raise QueryError(f"an update may have {MAX_UPDATE} bytes, this has more.")
+    if not _words_checked(text, _REFUSED_UPDATES) & _CHANGES:
+        raise QueryError("the update changes nothing.", hint="INSERT DATA { … }")
+
+
+def _words_checked(text: str, refused: Mapping[str, str]) -> set[str]:
+    """The words of a text, in capitals; QueryError where one may not pass."""
+    words = set()
     for token in _TOKEN.finditer(text):
-        words += token.lastgroup == "word"
-        if reason := _objection(str(token.lastgroup), token.group()):
-            raise _refusal(text, token.start(), reason)
-    if not words:
-        raise QueryError("the query is empty.", hint="SELECT * WHERE { ?s ?p ?o } LIMIT 10")
+        if token.lastgroup == "word":
+            words.add(token.group().upper())
+        if reason := _objection(str(token.lastgroup), token.group(), refused):
+            raise _refusal(text, token.start(), reason, refused)
+    return words
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +106,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(token.group() for token in _TOKEN.finditer(text))
 
 
-def _objection(kind: str, token: str) -> str:
+def _objection(kind: str, token: str, refused: Mapping[str, str]) -> str:
     """Why a token may not pass; empty if it may.
 
     The engine's parser needs no space around a keyword (`trueSERVICE<x>`, `SERVICE:x`) and reads
@@ -93,16 +123,16 @@ def _objection(kind: str, token: str) -> str:
         pieces = [prefix, *local.split(".")[1:]]
     else:
         return ""
-    exact = _REFUSED.get(pieces[0], "") if kind == "word" else ""
-    hidden = (_REFUSED[word] for word in ("SERVICE", "FROM") if any(word in p for p in pieces))
+    exact = refused.get(pieces[0], "") if kind == "word" else ""
+    hidden = (refused[word] for word in ("SERVICE", "FROM") if any(word in p for p in pieces))
     return exact or next(hidden, "")
 
 
-def _refusal(text: str, at: int, reason: str) -> QueryError:
+def _refusal(text: str, at: int, reason: str, refused: Mapping[str, str]) -> QueryError:
     line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
     return QueryError(
         f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
-        hint="SELECT, ASK, CONSTRUCT or DESCRIBE over the catalogue's own facts",
+        hint=_READS if refused is _REFUSED else "INSERT DATA, DELETE DATA, or both with WHERE",
     )
 
 

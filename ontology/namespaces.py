@@ -8,6 +8,7 @@ HCTL = "https://www.w3.org/2019/wot/hypermedia#"
 JSONSCHEMA = "https://www.w3.org/2019/wot/json-schema#"
 WOTSEC = "https://www.w3.org/2019/wot/security#"
 MQV = "https://www.w3.org/2019/wot/mqtt#"
+DISCOVERY = "https://www.w3.org/2022/wot/discovery-ontology#"
 SOSA = "http://www.w3.org/ns/sosa/"
 SSN = "http://www.w3.org/ns/ssn/"
 PROV = "http://www.w3.org/ns/prov#"
@@ -28,6 +29,7 @@ PREFIXES: dict[str, str] = {
     "jsonschema": JSONSCHEMA,
     "wotsec": WOTSEC,
     "mqv": MQV,
+    "discovery": DISCOVERY,
     "sosa": SOSA,
     "ssn": SSN,
     "prov": PROV,

@@ -60,6 +60,7 @@ class RemoteStore:
         default = path.removesuffix("/query") + "/update" if not path.endswith("/sparql") else path
         self.update_url = update or self.base + default
         self.timeout = timeout
+        self.version = 0
         self._headers = {"User-Agent": "tinyfleet"}
         if parts.username is not None:
             names = (urllib.parse.unquote(n or "") for n in (parts.username, parts.password))
@@ -78,7 +79,16 @@ class RemoteStore:
             if triples
         )
         if update:
-            self._post(self.update_url, "application/sparql-update", update.encode(), "*/*")
+            self.update(update)
+
+    def update(self, text: str) -> None:
+        """Carry out a SPARQL 1.1 Update there; SyntaxError where it is none."""
+        body = (_declared() + text).encode()
+        self._post(self.update_url, "application/sparql-update", body, "*/*")
+        self.version += 1
+
+    def settle(self) -> None:
+        """Nothing waits here."""
 
     def match(
         self, subject: str | None = None, predicate: str | None = None, value: Term | None = None
@@ -102,16 +112,15 @@ class RemoteStore:
 
     def query(self, text: str, max_rows: int) -> Result:
         """Evaluate a query there; more rows than `max_rows` are an error, never a cut answer."""
-        declared = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
         accept = "application/sparql-results+json, application/n-triples;q=0.9"
-        body = (declared + text).encode()
+        body = (_declared() + text).encode()
         kind, answer = self._post(self.query_url, "application/sparql-query", body, accept)
         if "json" in kind:
             return read_results(answer, max_rows)
         triples = tuple(islice(triples_of(answer.decode()), max_rows + 1))
         if len(triples) > max_rows:
             raise QueryError(f"the query has more than {max_rows} rows.", hint="LIMIT")
-        return Result(("subject", "predicate", "object"), triples)
+        return Result(("subject", "predicate", "object"), triples, graph=True)
 
     def load(self, lines: Iterable[bytes]) -> int:
         """Put in very many triples, in batches of 5,000; not in one transaction."""
@@ -156,6 +165,10 @@ class RemoteStore:
         if len(content) > MAX_ANSWER:
             raise QueryError(f"the answer has more than {MAX_ANSWER} bytes.", hint="LIMIT")
         return found, content
+
+
+def _declared() -> str:
+    return "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
 
 
 def _remedy(code: int) -> str:

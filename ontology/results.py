@@ -22,11 +22,13 @@ class Result:
         columns: names of the columns.
         rows: one term, or None where nothing is bound, for each column.
         boolean: the answer of an ASK query.
+        graph: whether the rows are the triples of CONSTRUCT or DESCRIBE.
     """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     boolean: bool | None = None
+    graph: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

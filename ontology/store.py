@@ -19,6 +19,7 @@ from ontology.terms import Iri, Literal, Term, Triple
 MEMORY = ":memory:"
 _TRIES, _PAUSE = 10, 0.02  # seconds
 _CHUNK = 100_000  # lines; the engine's memory grows with it
+_UNSETTLED = 20_000  # triples changed; whoever opens a snapshot reads them all from the log
 
 
 class CatalogBusy(TinyfleetError):
@@ -26,7 +27,12 @@ class CatalogBusy(TinyfleetError):
 
 
 class Store(Protocol):
-    """What the catalogue needs of a triple store. One writer; every change is one transaction."""
+    """What the catalogue needs of a triple store. One writer; every change is one transaction.
+
+    Its `version` grows with every change made through it.
+    """
+
+    version: int
 
     def replace(self, remove: Iterable[Triple], add: Iterable[Triple]) -> None:
         """Take triples out and put others in, both or neither; durable when this returns."""
@@ -41,6 +47,12 @@ class Store(Protocol):
 
     def load(self, lines: Iterable[bytes]) -> int:
         """Put in very many triples at once; gives how many lines of N-Triples there were."""
+
+    def update(self, text: str) -> None:
+        """Carry out a SPARQL 1.1 Update; SyntaxError where it is none."""
+
+    def settle(self) -> None:
+        """Make what was changed cheap to open for those who read snapshots."""
 
     def dump(self) -> str:
         """Everything, as sorted N-Triples."""
@@ -66,6 +78,8 @@ class OxigraphStore:
         self._ox = _engine()
         self.read_only = read_only
         self.path = None if str(path) == MEMORY else Path(path)
+        self.version = 0
+        self._unsettled = 0
         self._store: Any = self._open()
 
     def _open(self) -> Any:
@@ -119,6 +133,22 @@ class OxigraphStore:
         )
         if update:
             self.engine.update(update)
+            self._changed(len(old) + len(new))
+
+    def update(self, text: str) -> None:
+        """Carry out a SPARQL 1.1 Update, in one transaction; SyntaxError where it is none."""
+        self.engine.update(text, prefixes=PREFIXES)
+        self._changed(_UNSETTLED)
+
+    def _changed(self, triples: int) -> None:
+        self.version += 1
+        self._unsettled += triples
+
+    def settle(self) -> None:
+        """Where much has changed, move it from the log to tables: snapshots then open faster."""
+        if self._unsettled >= _UNSETTLED and self.path is not None and not self.read_only:
+            self._unsettled = 0
+            self.engine.flush()
 
     def _lines(self, triples: Iterable[Triple]) -> str:
         return "\n".join(f"{s} {p} {o} ." for s, p, o in (map(self._term, t) for t in triples))
@@ -173,7 +203,7 @@ class OxigraphStore:
             if len(rows) == max_rows:
                 raise CappedText(max_rows).error()
             rows.append(tuple(map(_plain, triple)))
-        return Result(("subject", "predicate", "object"), tuple(rows))
+        return Result(("subject", "predicate", "object"), tuple(rows), graph=True)
 
     def load(self, lines: Iterable[bytes]) -> int:
         """Put in very many triples at once, fast and in little memory; not in one transaction.
@@ -195,6 +225,7 @@ class OxigraphStore:
                 raise UsageError(f"after line {count}: {error}.", hint="N-Triples") from None
             count += len(chunk)
         self.engine.optimize()
+        self._changed(0)
         return count
 
     def dump(self) -> str:

@@ -12,6 +12,7 @@ from server.cli import (
     catalog_describe,
     catalog_import,
     catalog_match,
+    catalog_serve,
     catalog_watch,
     compare,
     doctor,
@@ -61,6 +62,7 @@ catalog.app.command("match")(catalog_match.match)
 catalog.app.command("migrate")(catalog_backup.migrate)
 catalog.app.command("outbox")(catalog_watch.outbox)
 catalog.app.command("restore")(catalog_backup.restore)
+catalog.app.command("serve")(catalog_serve.serve)
 catalog.app.command("watch")(catalog_watch.watch)
 app.add_typer(catalog.app, name="catalog")
 

@@ -6,9 +6,14 @@ median of several, from the text to all rows in Python, as a user of `Catalog.qu
 """
 
 import argparse
+import http.client
+import json
 import multiprocessing
+import os
+import re
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,6 +25,7 @@ from typing import Any
 import made_fleet
 from harness import Figure, figure, show
 
+from firmware_sim.boards import BOARDS
 from ontology.catalog import Catalog
 from ontology.gate import bind
 from ontology.named import get_query
@@ -31,6 +37,7 @@ BESIDE = 1_000
 """Devices of the fleet that rdflib gets; its times grow faster than the fleet."""
 REPEATS = 7
 CHANGES = 3_000
+ADDED = 300
 FREE = f"""SELECT ?device WHERE {{
   ?device <{PREFIXES["schema"]}location> "building-7" ; tf:online true .
   FILTER NOT EXISTS {{ ?device tf:running ?model }}
@@ -115,6 +122,42 @@ def presence(catalog: Catalog) -> float:
     return CHANGES / took
 
 
+def http_add(folder: Path) -> float:
+    """Median milliseconds to add a device by HTTP, validated by schema and shapes, and durable."""
+    token = "a-token-for-the-benchmark"
+    command = [sys.executable, "-m", "server.cli", "catalog", "serve", "--catalog", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--rate", "0"],
+        env={**os.environ, "TINYFLEET_CATALOG_TOKEN": token}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.search(r"http://([\w.]+):(\d+)", line)
+        assert found, line + process.stderr.read()
+        link = http.client.HTTPConnection(found[1], int(found[2]))
+        return statistics.median(_adding(link, token))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _adding(link: http.client.HTTPConnection, token: str) -> Iterator[float]:
+    profile = BOARDS["nano33ble"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/td+json"}
+    for number in range(ADDED):
+        thing = profile.thing_description(
+            f"new-{os.getpid()}-{number}", site="plant", arena=10_000, slot=10_000
+        )
+        body = json.dumps(thing)
+        began = time.perf_counter()
+        link.request("PUT", f"/things/{thing['id']}", body, headers)
+        answer = link.getresponse()
+        answer.read()
+        yield (time.perf_counter() - began) * 1000
+        assert answer.status == 201, answer.status
+
+
 def beside() -> dict[str, float]:
     """The same questions to rdflib, in memory, over fewer devices."""
     import rdflib
@@ -158,6 +201,8 @@ def measure() -> Iterator[Figure]:
             yield figure(
                 "catalog.presence_per_s", rate, "/s", ">= 1500", "by hundreds, a reader beside"
             )
+        note = f"median of {ADDED}, one at a time, each a whole description validated and durable"
+        yield figure("catalog.http_add_ms", http_add(folder), "ms", "<= 5", note)
 
 
 def main() -> int:

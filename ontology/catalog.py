@@ -44,7 +44,7 @@ _KEPT = {PROV + name for name in _ORIGINS} | {TF + "convertedFrom", TF + "metric
 
 
 OnThing = Callable[[Iri, dict[str, Any] | None, dict[str, Any] | None], None]
-"""Told of a thing that was described anew: its IRI, and what was and is its description."""
+"""Told of a thing that was described anew: its IRI, what its description was, and what it is."""
 
 
 class Catalog:
@@ -99,7 +99,13 @@ class Catalog:
     ) -> None:
         self.close()
 
-    def put_thing(self, description: Mapping[str, Any], more: Iterable[Triple] = ()) -> Iri:
+    def put_thing(
+        self,
+        description: Mapping[str, Any],
+        more: Iterable[Triple] = (),
+        *,
+        triples: list[Triple] | None = None,
+    ) -> Iri:
         """Describe a device by its Thing Description; what was described before is replaced.
 
         The status stays as it was, unless the description says what the device runs; so does its
@@ -108,6 +114,7 @@ class Catalog:
         Args:
             description: Thing Description 1.1.
             more: other facts about it, put in with it.
+            triples: `thing_triples` of the description, where they are at hand.
 
         Returns:
             The device's IRI.
@@ -115,7 +122,7 @@ class Catalog:
         Raises:
             UsageError: the description is not a Thing Description 1.1.
         """
-        new = thing_triples(description)
+        new = thing_triples(description) if triples is None else list(triples)
         device = new[0].subject
         new += capacity_triples(device, new)
         stated = {triple.predicate for triple in new if triple.subject == device}
@@ -129,7 +136,7 @@ class Catalog:
             old = [t for t in about if t.predicate not in kept and t.subject != apart]
             self.store.replace(old, new + registered)
             if self.on_thing:
-                self.on_thing(device, before, self._description(device))
+                self.on_thing(device, before, dict(description))
         return device
 
     def remove_thing(self, device: str) -> Iri:
@@ -356,6 +363,10 @@ class Catalog:
                 f"a SPARQL text has no parameters, this came with {', '.join(params)}.",
                 hint="the name of a query",
             )
+        return self.sparql(text, max_rows=max_rows)
+
+    def sparql(self, text: str, /, *, max_rows: int = gate.MAX_ROWS) -> Result:
+        """Answer a SPARQL text, which is never taken for the name of a query; see `query`."""
         gate.check(text)
         return self._ask(text, max_rows)
 

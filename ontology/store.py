@@ -127,13 +127,20 @@ class OxigraphStore:
         if self.read_only:
             raise UsageError("the catalogue is open for reading.", hint="opening it as its owner")
         old, new = set(remove), set(add)
-        parts = [("DELETE", old - new), ("INSERT", new - old)]
-        update = ";\n".join(
-            f"{verb} DATA {{\n{self._lines(triples)}\n}}" for verb, triples in parts if triples
-        )
-        if update:
-            self.engine.update(update)
-            self._changed(len(old) + len(new))
+        if not new - old and not old - new:
+            return
+        if not old:  # what is only added needs no text to be written and read, and is as atomic
+            self.engine.extend([self._ox.Quad(*map(self._term, triple)) for triple in new])
+        else:
+            parts = [("DELETE", old - new), ("INSERT", new - old)]
+            self.engine.update(
+                ";\n".join(
+                    f"{verb} DATA {{\n{self._lines(triples)}\n}}"
+                    for verb, triples in parts
+                    if triples
+                )
+            )
+        self._changed(len(old) + len(new))
 
     def update(self, text: str) -> None:
         """Carry out a SPARQL 1.1 Update, in one transaction; SyntaxError where it is none."""

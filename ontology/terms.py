@@ -1,6 +1,7 @@
 """RDF terms as plain Python values, so that describing things needs no RDF library."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -77,14 +78,12 @@ def python(term: Literal) -> Any:
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-_BANNED = frozenset('<>"{}|^`\\')
+_IRI = re.compile(r'[A-Za-z][^\x00-\x20<>"{}|^`\\:\x80-\U0010ffff]*:[^\x00-\x20<>"{}|^`\\]+')
 
 
 def is_iri(text: str) -> bool:
     """Whether a text is an absolute IRI, as far as RDF syntaxes care."""
-    scheme, colon, rest = text.partition(":")
-    starts = scheme.isascii() and scheme[:1].isalpha()
-    return bool(colon and starts and rest) and not any(c in _BANNED or c <= " " for c in text)
+    return _IRI.fullmatch(text) is not None
 
 
 def written(term: Term) -> str:

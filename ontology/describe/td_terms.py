@@ -7,7 +7,7 @@ and the IRIs of its ontologies. A key of `Scope.terms` is a JSON name.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ontology.namespaces import DCT, HCTL, JSONSCHEMA, RDF, SCHEMA, TD, WOTSEC, XSD
+from ontology.namespaces import DCT, DISCOVERY, HCTL, JSONSCHEMA, RDF, SCHEMA, TD, WOTSEC, XSD
 
 
 class Kind(Enum):
@@ -175,6 +175,10 @@ SCOPES: dict[str, dict[str, TermRule]] = {
     "other": {},
 }
 
-TYPE_WORDS = {"Thing": TD + "Thing"}
+TYPE_WORDS = {
+    "Thing": TD + "Thing",
+    "ThingDirectory": DISCOVERY + "ThingDirectory",
+    "ThingLink": DISCOVERY + "ThingLink",
+}
 ANY_URI = XSD + "anyURI"
 DATE_TIME = XSD + "dateTime"

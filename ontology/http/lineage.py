@@ -19,8 +19,9 @@ _FACTS = """SELECT ?name ?dataType ?round ?contributors WHERE { ?model a tf:Mode
   OPTIONAL { ?model dct:title ?name } OPTIONAL { ?model tf:dataType ?dataType }
   OPTIONAL { ?model prov:wasGeneratedBy ?it . ?it tf:roundNumber ?round
     OPTIONAL { ?it tf:contributorCount ?contributors } } }"""
-_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 210, 54, 24, 34, 12
-_SHOWN = 24
+_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 250, 54, 24, 34, 12
+_LETTERS = 27
+_SHOWN = 6
 """Generations to each side of the model; further ones are counted."""
 
 
@@ -92,7 +93,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
 def _box(place: tuple[float, float], iri: str, facts: dict[str, Any], *, own: bool) -> str:
     x, y = place
     fill, line = ("#e3f0fa", "#1b6ca8") if own else ("#ffffff", "#c4d0da")
-    title = str(facts.get("name") or "unknown")[:26]
+    title = _short(str(facts.get("name") or "unknown"))
     about = [iri.removeprefix(MODEL_PREFIX)[:10]]
     if facts.get("dataType"):
         about.append(str(facts["dataType"]))
@@ -104,8 +105,13 @@ def _box(place: tuple[float, float], iri: str, facts: dict[str, Any], *, own: bo
         f'<rect x="{x:g}" y="{y:g}" width="{_WIDE}" height="{_HIGH}" rx="6" fill="{fill}" '
         f'stroke="{line}" stroke-width="{1.8 if own else 1}"/>'
         + _text(x + 12, y + 23, title, "#1d2730", 14, bold=True)
-        + _text(x + 12, y + 42, " · ".join(about)[:34], "#51606d", 11)
+        + _text(x + 12, y + 42, " · ".join(about)[:44], "#51606d", 11)
     )
+
+
+def _short(name: str) -> str:
+    """A name that fits, cut in its middle: versions differ at the end."""
+    return name if len(name) <= _LETTERS else f"{name[:13]}…{name[-13:]}"
 
 
 def _text(x: float, y: float, text: str, colour: str, size: int, *, bold: bool = False) -> str:

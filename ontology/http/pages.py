@@ -99,6 +99,7 @@ def _environment() -> Any:
         "short": lambda iri: shorten(str(iri)),
         "device_path": lambda iri: f"/devices/{quote(str(iri), safe=':')}",
         "model_path": lambda iri: f"/models/{quote(str(iri).removeprefix(MODEL_PREFIX), safe='')}",
+        "digest": lambda iri: str(iri).removeprefix(MODEL_PREFIX)[:12],
         "number": lambda value: "-" if value is None else f"{value:,}",
         "clock": lambda text: str(text or "")[:19].replace("T", " "),
     }

@@ -22,6 +22,7 @@ _DATASET = ("default-graph-uri", "named-graph-uri", "using-graph-uri", "using-na
 
 async def endpoint(request: Request) -> Response:
     """`GET ?query=`, or POST of a form, of a query or of an update; without a query, the page."""
+    desk_of(request).may_read(request)
     kind, text = await _operation(request)
     if kind == "page":
         return await query_page(request)
@@ -32,6 +33,7 @@ async def endpoint(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     """The same for WoT Discovery's search: no updates, and JSON where a client does not care."""
+    desk_of(request).may_read(request)
     kind, text = await _operation(request)
     if kind != "query":
         raise Refusal(400, "No query came", "/search/sparql?query=SELECT… answers queries.")

@@ -14,7 +14,7 @@ from ontology.http.accept import media_type
 from ontology.http.desk import Desk, desk_of, in_thread, now
 from ontology.http.mergepatch import merged
 from ontology.http.problems import Refusal
-from ontology.http.validation import faults_of
+from ontology.http.validation import checked
 from ontology.namespaces import RDF, TD
 from ontology.registration import expired, registered, renewed
 from ontology.terms import Iri, is_iri
@@ -119,7 +119,7 @@ def _present(catalog: Catalog, thing: Iri) -> dict[str, Any]:
 def _put(desk: Desk, body: dict[str, Any], *, new: bool = False, match: str | None = None) -> bool:
     """Put a description in; gives whether it is a new one."""
     asked = body.pop("registration", None)
-    faults = faults_of(body | ({} if asked is None else {"registration": asked}))
+    triples, faults = checked(body | ({} if asked is None else {"registration": asked}))
     if faults:
         raise Refusal(
             400,
@@ -134,7 +134,7 @@ def _put(desk: Desk, body: dict[str, Any], *, new: bool = False, match: str | No
         _matches(catalog, thing, match)
     try:
         registration = renewed(None if created else before, asked, now())
-        catalog.put_thing(body, registration.triples(thing))
+        catalog.put_thing(body, registration.triples(thing), triples=triples)
     except UsageError as error:
         fault = {"field": "(root)", "description": str(error)}
         raise Refusal(

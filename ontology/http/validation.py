@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
-from ontology.capacity import capacity_triples
 from ontology.describe import thing_triples
 from ontology.namespaces import RDF, TF, shorten
-from ontology.terms import Iri, Triple, written
+from ontology.terms import Iri, Literal, Triple
 
-__all__ = ["faults_of"]
+__all__ = ["checked", "faults_of"]
 
 SHAPES = Path(__file__).parent.parent / "shapes"
 MAX_FAULTS = 20
@@ -21,7 +20,12 @@ _SH = "http://www.w3.org/ns/shacl#"
 
 
 def faults_of(description: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What is wrong with a Thing Description: `field`, a JSON pointer, and `description`.
+    """What is wrong with a Thing Description: `field`, a JSON pointer, and `description`."""
+    return checked(description)[1]
+
+
+def checked(description: Mapping[str, Any]) -> tuple[list[Triple], list[dict[str, str]]]:
+    """The triples of a Thing Description, and what is wrong with it, as `faults_of` says.
 
     Nothing is fetched: remote contexts are neither needed nor read. SHACL holds for what says of
     itself that it is a `tf:Device`.
@@ -33,15 +37,15 @@ def faults_of(description: Mapping[str, Any]) -> list[dict[str, str]]:
         )
     ]
     if found:
-        return found[:MAX_FAULTS]
+        return [], found[:MAX_FAULTS]
+    plain = {key: value for key, value in description.items() if key != "registration"}
     try:
-        plain = {key: value for key, value in description.items() if key != "registration"}
         triples = thing_triples(plain)
     except UsageError as error:
-        return [{"field": "(root)", "description": str(error)}]
+        return [], [{"field": "(root)", "description": str(error)}]
     if not any(t.object == _DEVICE and t.predicate == RDF + "type" for t in triples):
-        return []
-    return _shape_faults(triples)[:MAX_FAULTS]
+        return triples, []
+    return triples, _shape_faults(triples)[:MAX_FAULTS]
 
 
 @cache
@@ -58,15 +62,28 @@ def _shapes() -> Any:
     return rdflib.Graph().parse(SHAPES / "device.ttl")
 
 
+@cache
+def _shaped() -> frozenset[str]:
+    """The properties that the shapes speak of; the affordances of a thing are none of them."""
+    import rdflib
+
+    paths = _shapes().objects(None, rdflib.URIRef(_SH + "path"))
+    return frozenset({RDF + "type", *map(str, paths)})
+
+
 def _shape_faults(triples: list[Triple]) -> list[dict[str, str]]:
     import pyshacl
     import rdflib
 
-    device = triples[0].subject
-    about = [t for t in triples if t.subject == device or "#" not in t.subject]
-    graph = rdflib.Graph()
-    lines = (" ".join(map(written, t)) for t in [*about, *capacity_triples(device, triples)])
-    graph.parse(data="".join(f"{line} .\n" for line in lines), format="nt")
+    graph = rdflib.Graph(bind_namespaces="none")
+    for subject, predicate, value in triples:
+        if predicate in _shaped() and "#" not in subject:
+            term = (
+                rdflib.Literal(value.text, datatype=rdflib.URIRef(value.datatype))
+                if isinstance(value, Literal)
+                else rdflib.URIRef(value)
+            )
+            graph.add((rdflib.URIRef(subject), rdflib.URIRef(predicate), term))
     _, report, _ = pyshacl.validate(graph, shacl_graph=_shapes(), inplace=True)
     found = []
     for result in report.subjects(rdflib.RDF.type, rdflib.URIRef(_SH + "ValidationResult")):

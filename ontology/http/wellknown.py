@@ -11,7 +11,7 @@ from ontology.http.things import CONTEXT, LD_JSON, PATCH_JSON, TD_JSON
 
 __all__ = ["itself"]
 
-_ID = {"thing": {"@type": "ThingID", "type": "string", "format": "iri-reference"}}
+_ID = {"type": "string", "format": "iri-reference"}
 _QUERY = {"query": {"type": "string"}}
 
 
@@ -88,7 +88,7 @@ def _action(text: str, href: str, method: str, kind: str) -> dict[str, Any]:
     return {
         "description": text,
         "safe": True,
-        "uriVariables": {"id": _ID["thing"]},
+        "uriVariables": {"id": _ID},
         "forms": [form],
     }
 
@@ -101,4 +101,4 @@ def _search(text: str, href: str) -> dict[str, Any]:
 def _writing(text: str, method: str, kind: str, href: str = "things/{id}") -> dict[str, Any]:
     form = {"href": href, "htv:methodName": method, "contentType": kind, "op": "invokeaction"}
     found: dict[str, Any] = {"description": text, "forms": [form | {"security": "bearer"}]}
-    return found | ({"uriVariables": {"id": _ID["thing"]}} if "{" in href else {})
+    return found | ({"uriVariables": {"id": _ID}} if "{" in href else {})

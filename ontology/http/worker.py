@@ -83,13 +83,8 @@ def work(link: Connection, place: str, memory: int) -> None:
 def _answer(catalog: Catalog, job: Job) -> Answer:
     if job.kind == "jsonpath":
         return Answer("application/json", search(catalog, job.text, job.max_rows))
-    result = catalog.query(_as_text(job.text), max_rows=job.max_rows)
+    result = catalog.sparql(job.text, max_rows=job.max_rows)
     return Answer(*write(result, job.accept, plain=job.plain))
-
-
-def _as_text(text: str) -> str:
-    """The same query, never taken for the name of one."""
-    return f"{text}\n#"
 
 
 def _end_with_parent() -> None:

@@ -19,7 +19,7 @@ _FACTS = """SELECT ?name ?dataType ?round ?contributors WHERE { ?model a tf:Mode
   OPTIONAL { ?model dct:title ?name } OPTIONAL { ?model tf:dataType ?dataType }
   OPTIONAL { ?model prov:wasGeneratedBy ?it . ?it tf:roundNumber ?round
     OPTIONAL { ?it tf:contributorCount ?contributors } } }"""
-_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 250, 54, 24, 34, 12
+_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 280, 54, 24, 34, 12
 _LETTERS = 27
 _SHOWN = 6
 """Generations to each side of the model; further ones are counted."""

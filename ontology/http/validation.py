@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from edge.errors import UsageError
@@ -17,6 +18,7 @@ SHAPES = Path(__file__).parent.parent / "shapes"
 MAX_FAULTS = 20
 _DEVICE = Iri(TF + "Device")
 _SH = "http://www.w3.org/ns/shacl#"
+_HOLDING = Lock()
 
 
 def faults_of(description: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -63,6 +65,22 @@ def _shapes() -> Any:
 
 
 @cache
+def _validator() -> Any:
+    """Reads the shapes once and holds one graph after another against them."""
+    import pyshacl
+    import rdflib
+    from pyshacl.graph_abstraction import DataGraph
+
+    class Holding(pyshacl.Validator):  # type: ignore[misc]
+        def held(self, graph: Any) -> Any:
+            self._target_graph = DataGraph.from_rdflib_graph(graph)
+            return self.run()[1]
+
+    empty = DataGraph.from_rdflib_graph(rdflib.Graph())
+    return Holding(empty, shacl_graph=_shapes(), options={"inplace": True})
+
+
+@cache
 def _shaped() -> frozenset[str]:
     """The properties that the shapes speak of; the affordances of a thing are none of them."""
     import rdflib
@@ -72,7 +90,6 @@ def _shaped() -> frozenset[str]:
 
 
 def _shape_faults(triples: list[Triple]) -> list[dict[str, str]]:
-    import pyshacl
     import rdflib
 
     graph = rdflib.Graph(bind_namespaces="none")
@@ -84,7 +101,8 @@ def _shape_faults(triples: list[Triple]) -> list[dict[str, str]]:
                 else rdflib.URIRef(value)
             )
             graph.add((rdflib.URIRef(subject), rdflib.URIRef(predicate), term))
-    _, report, _ = pyshacl.validate(graph, shacl_graph=_shapes(), inplace=True)
+    with _HOLDING:
+        report = _validator().held(graph)
     found = []
     for result in report.subjects(rdflib.RDF.type, rdflib.URIRef(_SH + "ValidationResult")):
         path = report.value(result, rdflib.URIRef(_SH + "resultPath"))

@@ -136,7 +136,9 @@ class Catalog:
             old = [t for t in about if t.predicate not in kept and t.subject != apart]
             self.store.replace(old, new + registered)
             if self.on_thing:
-                self.on_thing(device, before, dict(description))
+                new_one = before is None  # what was read back compares with what will be
+                after = dict(description) if new_one else self._description(device)
+                self.on_thing(device, before, after)
         return device
 
     def remove_thing(self, device: str) -> Iri:

@@ -135,6 +135,9 @@ class Coordinator:
             self.journal.set_status(self.run_id, status, time=time.time())
             raise
         ended = [row for row in self.journal.rounds(self.run_id) if row.status != "open"]
+        if len(ended) >= self.settings.rounds and all(row.status == "failed" for row in ended):
+            self.journal.set_status(self.run_id, "failed", time=time.time())
+            raise self._failed(ended)
         finished: Literal["done", "stopped"] = (
             "done" if len(ended) >= self.settings.rounds else "stopped"
         )
@@ -238,12 +241,16 @@ class Coordinator:
     def _check_failures(self) -> None:
         last = self.journal.rounds(self.run_id, newest=self.settings.max_failures)
         if len(last) == self.settings.max_failures and all(r.status == "failed" for r in last):
-            reasons = [row.reason for row in self.journal.updates(self.run_id, last[-1].round)]
-            raise RoundsFailed(
-                f"{len(last)} rounds in a row got fewer than {self.settings.min_updates} updates"
-                f" ({reasons[-1] if reasons else 'nobody answered'}).",
-                hint="a longer --deadline, or fewer --min-updates",
-            )
+            raise self._failed(last)
+
+    def _failed(self, rounds: list[RoundRow]) -> RoundsFailed:
+        reasons = [row.reason for row in self.journal.updates(self.run_id, rounds[-1].round)]
+        count = f"{len(rounds)} rounds in a row" if len(rounds) > 1 else "the only round"
+        return RoundsFailed(
+            f"{count} got fewer than {self.settings.min_updates} updates"
+            f" ({reasons[-1] if reasons else 'nobody answered'}).",
+            hint="a longer --deadline, or fewer --min-updates",
+        )
 
 
 def _remind(strategy: Strategy, journal: Journal, run: str) -> None:

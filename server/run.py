@@ -187,6 +187,11 @@ class Run:
         return self.keeper.catalog
 
     @property
+    def address(self) -> str:
+        """The broker's, without credentials."""
+        return self._options.address
+
+    @property
     def model_name(self) -> str:
         """What the run's models are called in the catalogue."""
         return f"{self.config.task}-{self.config.run}"

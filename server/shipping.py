@@ -37,6 +37,7 @@ __all__ = [
 ]  # fmt: skip
 
 PRESENCE_SECONDS = 3.0
+EXPORTS = "exports"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,14 @@ def export_model(
 def export_run(
     folder: RunFolder, out: Path | None = None, wanted: "Wanted | None" = None, licence: str = ""
 ) -> list[ExportedFile]:
-    """Export the newest model of a run and register the `.tflite` files in its catalogue."""
+    """Export the newest model of a run and register the `.tflite` files in its catalogue.
+
+    Args:
+        folder: the run's.
+        out: folder for the files; None: `exports` in the run's, apart from what the run has made.
+        wanted: which files; None: float32 and int8 as .tflite and .onnx.
+        licence: of the files.
+    """
     from ontology.catalog import Catalog
 
     with Journal(folder.journal) as journal:
@@ -136,7 +144,7 @@ def export_run(
     task = get_task(config.task, **config.task_options)
     name = f"{config.task}-{config.run}"
     about = describe(name, task, run=config.run, round=max(closed, default=0), licence=licence)
-    files = export_model(task, model, out or folder.models, about, wanted)
+    files = export_model(task, model, out or folder.path / EXPORTS, about, wanted)
     with Catalog.open(folder.catalog) as catalog, Keeper(catalog, site=config.site) as keeper:
         register(keeper, files, model, name=name, task=config.task)
     return files
@@ -196,12 +204,17 @@ def register(
         if artifact.sha256 != model.sha256:
             keeper.exported(
                 artifact,
-                name=f"{name}-{artifact.dtype}",
+                name=f"{name}-{_kind(entry.file, artifact)}",
                 task=task,
                 source=model.sha256,
                 metrics={} if entry.metric is None else {"calibration_metric": entry.metric},
                 cost=_cost(entry),
             )
+
+
+def _kind(file: str, artifact: Artifact) -> str:
+    """What tells a conversion from the others of its model."""
+    return "hybrid" if ".hybrid." in file else artifact.dtype
 
 
 def _cost(entry: ExportedFile) -> "Cost | None":

@@ -4,6 +4,7 @@ What a round gives is what the same clients would give over a transport, bit for
 dense nets run in the fleet kernel, a chunk of clients a call; all others client by client.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from server.strategies.local_sgd import LocalSgd
 from server.tasks.base import Task
 
 __all__ = ["SimulatedRound", "Simulation", "new_model", "simulate", "why_not"]
+
+_RAN_AWAY = 10.0  # times the first round's loss
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ class Simulation:
     updates: int = 0
     seconds: float = 0.0
     bytes_up: int = 0
+
+    @property
+    def divergence(self) -> str:
+        """How the loss ran away, for people; empty where it did not."""
+        for number, loss in self.curve:
+            if not math.isfinite(loss):
+                return (
+                    f"the loss of round {number} is {loss:g}: clients diverged, and were left out"
+                )
+        first, last = self.curve[0], self.curve[-1]
+        if last[1] > _RAN_AWAY * first[1] > 0:
+            return f"the loss grew from {first[1]:.3g} to {last[1]:.3g}"
+        return ""
 
     @property
     def parameters(self) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ def export(
         str, typer.Option(help="By comma: float32, int8, hybrid (int8, and a float32 tail).")
     ] = "float32,int8",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; else models/ of the run, or exports.")
+        Path | None, typer.Option(help="Folder for the files; else exports, or that of the run.")
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Whose samples set the ranges; else that of the name.")

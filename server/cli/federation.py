@@ -1,7 +1,8 @@
 """`tinyfleet server`: federated rounds, simulation, export and rollout."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,10 @@ from server.cli.options import (
     print_table,
     values_of,
 )
+
+if TYPE_CHECKING:
+    from server.run import RunFolder
+    from server.strategies import Strategy as Chosen
 
 app = typer.Typer(
     help="Federated meta-learning: run rounds, simulate, export, roll out.", no_args_is_help=True
@@ -125,7 +130,7 @@ def run(
         cohort_size=cohort_size,
         **values_of(option, "--option"),
     )
-    get_strategy(strategy, **options)
+    _must_be_devices(get_strategy(strategy, **options))
     of_task = values_of(task_option, "--task-option")
     chosen = get_task(task, **of_task)
     name = new_run_name()
@@ -171,7 +176,8 @@ def resume(
         Path | None, typer.Option(help="Another .rq file than that of `server run`.")
     ] = None,
     broker: Annotated[
-        str | None, typer.Option(help="Broker; for a demo's run one is started again.")
+        str | None,
+        typer.Option(help="Broker, else TINYFLEET_BROKER; for a demo's run one is started again."),
     ] = None,
     ca: CaFile = None,
     cert: CertFile = None,
@@ -190,11 +196,15 @@ def resume(
 
     existing = RunFolder.existing(folder)
     config = stored_config(existing)
+    if _is_done(existing):
+        typer.echo(f"run {config.run} is done; its models are in {existing.models}")
+        return int(ExitCode.OK)
     if config.fleet and broker is None:
         from server.demo.story import resume_demo
 
         return resume_demo(existing)
-    link = broker_options(broker or DEFAULT_BROKER, ca, cert, key, username, password)
+    address = broker or os.environ.get("TINYFLEET_BROKER") or DEFAULT_BROKER
+    link = broker_options(address, ca, cert, key, username, password)
     with open_trackers(log, config.run) as trackers, Run(existing, link) as running:
         asked = read_query(cohort) if cohort is not None else config.cohort
         return _play(running, None, asked, trackers)
@@ -306,6 +316,9 @@ def simulate(
         **{name: round(value, 4) for name, value in reached.items()},
         "model": found.artifact.sha256,
     }
+    if found.divergence:
+        used = experiment.make_strategy().plan(1, rounds).rate
+        typer.echo(f"warning: {found.divergence}. Try: --rate {used / 10:g}", err=True)
     if as_json:
         print_json(figures)
     else:
@@ -347,6 +360,23 @@ def rollout(
     return int(ExitCode.OK if done else ExitCode.FAILED)
 
 
+def _must_be_devices(strategy: "Chosen") -> None:
+    """Refuse what no device could do, before anybody is asked."""
+    meta = strategy.plan(1, 1).meta
+    if meta is not None and meta.curvature:
+        raise UsageError(
+            f"{strategy.name} differentiates through the adaptation, which devices do not.",
+            hint="tinyfleet server simulate, or --strategy fomaml",
+        )
+
+
+def _is_done(folder: "RunFolder") -> bool:
+    from server.journal import Journal
+
+    with Journal(folder.journal) as journal:
+        return all(row.status == "done" for row in journal.runs())
+
+
 def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
     from dataclasses import asdict
 
@@ -371,6 +401,8 @@ def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
     trackers.artefact(path)
     typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
     if result.status == "stopped":
-        typer.echo(f"go on with: {program()} server resume {running.folder.path}")
+        where = running.address if running.address != DEFAULT_BROKER else ""
+        flag = f" --broker {where}" if where else ""
+        typer.echo(f"go on with: {program()} server resume {running.folder.path}{flag}")
         return int(ExitCode.INTERRUPTED)
     return int(ExitCode.OK)

@@ -1,4 +1,4 @@
-"""Progress bars of long work, and Ctrl-C that stops a run cleanly."""
+"""Progress bars of long work, and Ctrl-C or SIGTERM that stops a run cleanly."""
 
 import signal
 import sys
@@ -55,7 +55,7 @@ def play_with_bar(
     cohort: "Cohort | None" = None,
     on_round: "Callable[[RoundReport], None] | None" = None,
 ) -> "RunResult":
-    """Run the rounds with a bar; the first Ctrl-C ends the run cleanly, its round kept open."""
+    """Run the rounds with a bar; the first Ctrl-C or SIGTERM ends them cleanly, a round kept open."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         running.stop()
@@ -64,7 +64,7 @@ def play_with_bar(
     if base is None:
         rounds = running.journal.rounds(running.config.run)
         done = sum(row.status != "open" for row in rounds)
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = [(kind, signal.signal(kind, interrupt)) for kind in (signal.SIGINT, signal.SIGTERM)]
     try:
         with rounds_bar(running.config.settings.rounds, "rounds", done) as advance:
 
@@ -75,7 +75,8 @@ def play_with_bar(
 
             return running.play(base=base, cohort=cohort, on_round=after)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for kind, handler in before:
+            signal.signal(kind, handler)
 
 
 def _note(report: "RoundReport") -> str:

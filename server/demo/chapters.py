@@ -131,7 +131,7 @@ def more_rounds(run: Run, model: Artifact) -> Chapter:
 def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:
     """Write float32 and int8 files, checked in every runtime that is installed."""
     name = run.model_name
-    about = describe(name, run.task, run=run.config.run)
+    about = describe(name, run.task, run=run.config.run, round=run.config.settings.rounds)
     files = export_model(run.task, model, run.folder.models, about)
     register(run.keeper, files, model, name=name, task=run.config.task)
     rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr:.1f}", f.sha256[:12]] for f in files]

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from edge.errors import UsageError
+from server.option_types import check_types
 from server.strategies.anil import Anil
 from server.strategies.base import Contribution, Mean, Strategy
 from server.strategies.fedadam import FedAdam
@@ -63,4 +64,5 @@ def get_strategy(name: str, **options: Any) -> Strategy:
     unknown = sorted(options.keys() - set(allowed))
     if unknown:
         raise UsageError(f"{name} has no option {unknown[0]!r}.", hint=", ".join(allowed))
+    check_types(kind, options, f"strategy {name}")
     return kind(**options)

@@ -5,6 +5,7 @@ from inspect import signature
 from typing import Any, cast
 
 from edge.errors import UsageError
+from server.option_types import check_types
 from server.tasks.base import Client, Episode, EpisodeSensor, Split, Task
 
 __all__ = [
@@ -49,6 +50,7 @@ def get_task(name: str, **options: Any) -> Task:
     allowed = list(signature(made).parameters)
     if unknown := sorted(options.keys() - set(allowed)):
         raise UsageError(f"task {name} has no option {unknown[0]!r}.", hint=", ".join(allowed))
+    check_types(made, options, f"task {name}")
     return cast(Task, made(**options))
 
 

@@ -35,6 +35,11 @@ backbone, such as those that come with the package, whose head alone is trained.
 _OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("sine", "reptile"): {"samples": 10, "epochs": 16, "rate": 0.002},
     ("sine", "tinyreptile"): {"samples": 50, "rate": 0.002},
+    ("sine", "maml"): {"rate": 0.0003},
+    **{
+        ("sine", name): {"rate": 0.001}
+        for name in ("fedadam", "fedrep", "fedyogi", "fomaml", "perfedavg", "tinymetafed")
+    },
     ("characters", "reptile"): {"samples": 25, "epochs": 2, "rate": 0.1},
     ("characters", "tinyreptile"): {"samples": 25, "rate": 0.05},
     ("characters", "fedavg"): {"samples": 25, "rate": 0.05},

@@ -63,9 +63,7 @@ class Simulation:
         """How the loss ran away, for people; empty where it did not."""
         for number, loss in self.curve:
             if not math.isfinite(loss):
-                return (
-                    f"the loss of round {number} is {loss:g}: clients diverged, and were left out"
-                )
+                return f"the loss of round {number} is {loss:g}: clients diverged, and count not"
         first, last = self.curve[0], self.curve[-1]
         if last[1] > _RAN_AWAY * first[1] > 0:
             return f"the loss grew from {first[1]:.3g} to {last[1]:.3g}"

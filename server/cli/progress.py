@@ -55,7 +55,7 @@ def play_with_bar(
     cohort: "Cohort | None" = None,
     on_round: "Callable[[RoundReport], None] | None" = None,
 ) -> "RunResult":
-    """Run the rounds with a bar; the first Ctrl-C or SIGTERM ends them cleanly, a round kept open."""
+    """Run the rounds with a bar; the first Ctrl-C or SIGTERM ends them, a round kept open."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         running.stop()

@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,13 +14,14 @@ from edge.errors import TinyfleetError
 from edge.messages import State
 
 if TYPE_CHECKING:
+    from edge.mqtt import BrokerOptions
     from ontology.catalog import Catalog
     from ontology.describe.needs import Cost
     from ontology.outbox import Order
     from server.journal import UpdateRow
     from server.rounds import RoundReport
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "kept_by_broker"]
 
 _log = logging.getLogger("tinyfleet.catalog")
 Batch = dict[str, tuple[bool, str | None]]
@@ -192,3 +194,29 @@ class Keeper:
                 write()
             except (TinyfleetError, ValueError, KeyError, TypeError) as error:
                 _log.warning("not written to the catalogue: %s", error)
+
+
+@contextmanager
+def kept_by_broker(
+    catalog: "Catalog", *, options: "BrokerOptions", site: str
+) -> "Iterator[Keeper]":
+    """Write what the devices of a site say of themselves into a catalogue, while the body runs.
+
+    Args:
+        catalog: an owned one.
+        options: where the broker is.
+        site: the site's name.
+
+    Raises:
+        BrokerUnreachable: no broker answers, or it refuses.
+    """
+    from edge.topics import SiteTopics
+    from server.transports.mqtt import MqttTransport
+
+    with (
+        Keeper(catalog, site=site) as keeper,
+        MqttTransport(
+            options, SiteTopics(site), on_describe=keeper.described, on_state=keeper.changed
+        ),
+    ):
+        yield keeper

@@ -1,6 +1,7 @@
 """A Thing Description 1.1 as triples, without a JSON-LD processor and without any network."""
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,10 @@ def thing_triples(description: Mapping[str, Any]) -> list[Triple]:
             f"a Thing Description needs an absolute IRI as its id, this has {subject!r}.",
             hint="an id such as urn:tinyfleet:lab:nano-1",
         )
+    try:
+        json.dumps(description, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"a Thing Description is JSON, this is not: {error}.") from None
     writer = _Writer(subject, {**PREFIXES, **_declared(description.get("@context"))})
     triples = [Triple(Iri(subject), TYPE, Iri(TD + "Thing"))]
     triples += writer.node(Iri(subject), description, "thing", 0)

@@ -26,12 +26,15 @@ _PURGE = 5.0  # seconds
 _log = logging.getLogger("tinyfleet.catalog.http")
 
 
-def make_app(desk: Desk, *, rate: Rate | None = None) -> Starlette:
+def make_app(
+    desk: Desk, *, rate: Rate | None = None, names: frozenset[str] = frozenset()
+) -> Starlette:
     """The app over an open catalogue and its processes, which stay the caller's to close.
 
     Args:
         desk: what the handlers share.
         rate: requests of each client; None: the default.
+        names: that it may be called by; empty: any.
     """
 
     @asynccontextmanager
@@ -48,7 +51,7 @@ def make_app(desk: Desk, *, rate: Rate | None = None) -> Starlette:
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Limits, rate=rate or Rate())],
+        middleware=[Middleware(Limits, rate=rate or Rate(), names=names)],
         exception_handlers=HANDLERS,
         lifespan=living,
     )

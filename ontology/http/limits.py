@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -65,10 +66,18 @@ class Limits:
         app: what comes after.
         rate: requests of each client.
         max_body: bytes of a body.
+        names: host names that this server may be called by, so that a page of another site cannot
+            read it under that site's name (DNS rebinding); empty: any.
     """
 
-    def __init__(self, app: ASGIApp, rate: Rate, max_body: int = MAX_BODY) -> None:
-        self._app, self._rate, self._max = app, rate, max_body
+    def __init__(
+        self,
+        app: ASGIApp,
+        rate: Rate,
+        max_body: int = MAX_BODY,
+        names: frozenset[str] = frozenset(),
+    ) -> None:
+        self._app, self._rate, self._max, self._names = app, rate, max_body, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -90,7 +99,11 @@ class Limits:
         if seconds := self._rate.wait(client[0]):
             after = {"Retry-After": str(int(seconds) + 1)}
             return problem(429, "Too many requests", f"Try again in {seconds:.1f} s.", after)
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if self._names and name not in self._names:
+            return problem(421, "Not a name of this server", f"It was called {name!r}.")
+        length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self._max:
             return self._too_long()
         return None

@@ -2,12 +2,16 @@
 
 import gc
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from socket import socket
 
 from edge.errors import MissingExtra, TinyfleetError, UsageError
+from ontology.catalog import Catalog
 
-__all__ = ["Serving", "serve"]
+__all__ = ["Beside", "Serving", "serve"]
+
+Beside = Callable[[Catalog], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Serving:
         deadline: seconds that a query may take.
         max_rows: rows that an answer may have.
         rate: requests a second of each client; 0: any number.
+        names: further host names that it is called by, such as that of a proxy.
     """
 
     place: str
@@ -37,14 +42,18 @@ class Serving:
     deadline: float = 5.0
     max_rows: int = 10_000
     rate: float = 100.0
+    names: tuple[str, ...] = ()
 
 
-def serve(how: Serving, on_ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    how: Serving, on_ready: Callable[[str], None] | None = None, beside: Beside | None = None
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         how: the catalogue, the address and the limits.
         on_ready: called with the address once it answers.
+        beside: entered with the catalogue while it is served, such as what a broker says into it.
 
     Raises:
         MissingExtra: the packages for HTTP are not installed.
@@ -78,9 +87,11 @@ def serve(how: Serving, on_ready: Callable[[str], None] | None = None) -> None:
     opened = Opened(how.place, read_only=how.read_only)
     pool = QueryPool(how.place, workers=how.workers, deadline=how.deadline, max_rows=how.max_rows)
     try:
-        with pool:
+        with pool, beside(opened.catalog) if beside else nullcontext():
             desk = Desk(opened, pool, token=how.token, private=how.private)
-            app = make_app(desk, rate=Rate(how.rate, burst=max(1, int(2 * how.rate))))
+            app = make_app(
+                desk, rate=Rate(how.rate, burst=max(1, int(2 * how.rate))), names=_names(how)
+            )
             config = uvicorn.Config(
                 app, how.host, how.port, log_level="warning", access_log=False, lifespan="on",
                 limit_concurrency=512, timeout_keep_alive=10, timeout_graceful_shutdown=2,
@@ -95,6 +106,12 @@ def serve(how: Serving, on_ready: Callable[[str], None] | None = None) -> None:
                 ) from None
     finally:
         opened.close()
+
+
+def _names(how: Serving) -> frozenset[str]:
+    """Any, where it listens to others; only its own and those given, where it does not."""
+    own = {"localhost", "127.0.0.1", "::1"}
+    return frozenset(own.union(how.names)) if how.host in own or how.names else frozenset()
 
 
 def _rest_collector() -> None:

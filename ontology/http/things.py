@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import uuid
 from typing import Any
 
@@ -132,6 +133,8 @@ def _put(desk: Desk, body: dict[str, Any], *, new: bool = False, match: str | No
     created = new or not any(catalog.store.match(thing, RDF + "type", _THING))
     if match is not None:
         _matches(catalog, thing, match)
+    if created and any(catalog.store.match(thing, RDF + "type")):
+        raise Refusal(409, "The id names something else", f"{thing} is no thing here.")
     try:
         registration = renewed(None if created else before, asked, now())
         catalog.put_thing(body, registration.triples(thing), triples=triples)
@@ -192,12 +195,19 @@ async def _json(request: Request, kinds: tuple[str, ...]) -> dict[str, Any]:
             415, "Another format is needed", f"{kind or 'none'} came, {', '.join(kinds)} may."
         )
     try:
-        body = json.loads(await request.body(), parse_constant=_no_constant)
+        body = json.loads(await request.body(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "This is no JSON", str(error)) from None
     if not isinstance(body, dict):
         raise Refusal(400, "This is no JSON object", f"A {type(body).__name__} came.")
     return body
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"{text} is too large for a number")
+    return found
 
 
 def _no_constant(name: str) -> None:

@@ -1,6 +1,7 @@
 """`tinyfleet catalog serve`: the catalogue over HTTP."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,17 @@ import typer
 
 from edge.errors import UsageError
 from server.cli.catalog_folder import existing, located
-from server.cli.options import DEFAULT_CATALOG, CatalogPath
+from server.cli.options import (
+    DEFAULT_CATALOG,
+    CaFile,
+    CatalogPath,
+    CertFile,
+    KeyFile,
+    Password,
+    Site,
+    Username,
+    broker_options,
+)
 
 __all__ = ["serve"]
 
@@ -37,8 +48,24 @@ def serve(
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second of each client; 0: any number.")
     ] = 100.0,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name that it is called by, such as a proxy's; again: another."),
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(help="MQTT broker whose devices are described and watched, as they come."),
+    ] = None,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
 ) -> None:
     """Serve the catalogue over HTTP: SPARQL, the WoT directory, and pages, until Ctrl-C.
+
+    With --broker, what the devices of a site say of themselves goes into it while it is served.
 
     Example: tinyfleet catalog serve --catalog runs/latest/catalog --read-only
     """
@@ -48,14 +75,22 @@ def serve(
     place = existing(catalog) if read_only else located(catalog)
     how = Serving(
         str(place), host, port, read_only, _token(token_file), private, workers, deadline,
-        max_rows, rate,
+        max_rows, rate, tuple(name or ()),
     )  # fmt: skip
 
     def ready(address: str) -> None:
         kind = "read and written" if how.token and not read_only else "read"
         typer.echo(f"{catalog} is {kind} at {address} (Ctrl-C stops)", err=True)
 
-    serve_catalog(how, on_ready=ready)
+    if broker is not None and read_only:
+        raise UsageError("what is only read takes nothing from a broker.", hint="no --read-only")
+    beside = None
+    if broker is not None:
+        from server.keeper import kept_by_broker
+
+        link = broker_options(broker, ca, cert, key, username, password)
+        beside = partial(kept_by_broker, options=link, site=site)
+    serve_catalog(how, on_ready=ready, beside=beside)
 
 
 def _token(file: Path | None) -> str | None:

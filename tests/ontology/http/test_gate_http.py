@@ -151,7 +151,9 @@ def test_what_is_not_there(client: httpx.Client, path: str) -> None:
 def test_static_files_stay_in_their_folder(address: str, path: str) -> None:
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as link:
-        link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        link.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
         assert b" 404 " in link.recv(1000).split(b"\r\n")[0] + b" "
 
 
@@ -216,3 +218,41 @@ def test_a_catalogue_of_another_process_is_shown_and_kept(tmp_path: Path) -> Non
                 time.sleep(0.2)
             body = refused(httpx.post(f"{url}/things", json={}), 403)
             assert "another process" in str(body["detail"])
+
+
+def test_a_foreign_name_is_not_answered(client: httpx.Client) -> None:
+    for name in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
+        refused(client.get("/things", headers={"Host": name}), 421)
+    assert client.get("/things?limit=1", headers={"Host": "localhost:1"}).status_code == 200
+
+
+def test_numbers_that_json_cannot_write_stay_out(writer: httpx.Client) -> None:
+    kind = {"Content-Type": "application/td+json"}
+    text = json.dumps(
+        {
+            "@context": "https://www.w3.org/2022/wot/td/v1.1",
+            "title": "huge",
+            "security": "open",
+            "securityDefinitions": {"open": {"scheme": "nosec"}},
+            "tf:clockHz": "HERE",
+        }
+    )
+    refused(writer.post("/things", content=text.replace('"HERE"', "1e999"), headers=kind), 400)
+    surrogate = text.replace("HERE", "\\ud800")
+    refused(writer.post("/things", content=surrogate, headers=kind), 400)
+    assert writer.get("/things").status_code == 200
+
+
+def test_a_thing_cannot_take_the_place_of_a_model(writer: httpx.Client) -> None:
+    model = "urn:sha256:" + "1" * 64
+    thing = {
+        "@context": "https://www.w3.org/2022/wot/td/v1.1",
+        "id": model,
+        "title": "no model",
+        "security": "open",
+        "securityDefinitions": {"open": {"scheme": "nosec"}},
+    }
+    kind = {"Content-Type": "application/td+json"}
+    refused(writer.put(f"/things/{model}", content=json.dumps(thing), headers=kind), 409)
+    assert writer.get("/queries/lineage", params={"model": model}).json()["results"]["bindings"]
+    refused(writer.delete(f"/things/{model}"), 404)

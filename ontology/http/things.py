@@ -147,7 +147,7 @@ def _put(desk: Desk, body: dict[str, Any], *, new: bool = False, match: str | No
 
 
 def _patch(desk: Desk, thing: Iri, patch: dict[str, Any], match: str | None) -> None:
-    present = _present(desk.catalog, thing)
+    present = json.loads(json.dumps(_present(desk.catalog, thing)))
     if match is not None:
         _matches(desk.catalog, thing, match)
     known = present.pop("registration", None)

@@ -1,6 +1,5 @@
 """Whether a description may come in: the JSON schema of things, and the SHACL shapes of devices."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -32,11 +31,15 @@ def checked(description: Mapping[str, Any]) -> tuple[list[Triple], list[dict[str
     Nothing is fetched: remote contexts are neither needed nor read. SHACL holds for what says of
     itself that it is a `tf:Device`.
     """
-    found = [
-        {"field": _pointer(error.absolute_path), "description": error.message[:300]}
-        for error in sorted(
-            _schema().iter_errors(description), key=lambda e: list(map(str, e.path))
+    try:
+        errors = sorted(
+            _schema().iter_errors(description), key=lambda e: list(map(str, e.instance_path))
         )
+    except ValueError as error:
+        return [], [{"field": "(root)", "description": str(error)[:300]}]
+    found = [
+        {"field": _pointer(error.instance_path), "description": error.message[:300]}
+        for error in errors
     ]
     if found:
         return [], found[:MAX_FAULTS]
@@ -52,9 +55,9 @@ def checked(description: Mapping[str, Any]) -> tuple[list[Triple], list[dict[str
 
 @cache
 def _schema() -> Any:
-    from jsonschema import Draft202012Validator
+    import jsonschema_rs
 
-    return Draft202012Validator(json.loads((SHAPES / "thing.schema.json").read_text()))
+    return jsonschema_rs.validator_for((SHAPES / "thing.schema.json").read_text())
 
 
 @cache

@@ -10,6 +10,7 @@ from edge.messages import LocalPart, MetaPass, Offer, Plan
 from edge.phases import follow
 from edge.spec import ModelSpec
 from edge.worker import TrainResult
+from server.cohort import RoundsFailed
 from server.export import tflite
 from server.journal import Journal
 from server.rounds import Coordinator, Settings
@@ -53,7 +54,8 @@ def test_every_strategy_runs_with_devices(name):
 
 def test_devices_decline_maml_and_say_what_does():
     journal = Journal(":memory:")
-    coordinator(get_strategy("maml", rate=0.0005), fleet(), journal, rounds=1).run()
+    with pytest.raises(RoundsFailed, match="fomaml"):
+        coordinator(get_strategy("maml", rate=0.0005), fleet(), journal, rounds=1).run()
     assert all("fomaml" in row.reason for row in journal.rejected("r"))
     assert len(journal.rejected("r")) == 3
 

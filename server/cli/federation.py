@@ -61,7 +61,7 @@ def run(
     task: Task = "characters",
     strategy: Strategy = "reptile",
     rounds: Rounds = 40,
-    devices: Annotated[int, typer.Option(help="Wait for so many devices first.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Wait for so many devices first.")] = 1,
     cohort: Annotated[
         Path | None, typer.Option(help="A .rq file: its column `device` says who takes part.")
     ] = None,
@@ -79,7 +79,10 @@ def run(
     option: Options = None,
     task_option: TaskOptions = None,
     base: Base = None,
-    deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
+    deadline: Annotated[
+        float,
+        typer.Option(help="Seconds until a round is closed, and to wait for devices before one."),
+    ] = 30.0,
     min_updates: Annotated[int, typer.Option(help="Updates that a round needs.")] = 1,
     over_select: Annotated[
         float, typer.Option(help="Ask so many times as many devices; the first answers count.")
@@ -101,6 +104,7 @@ def run(
 
     Example: tinyfleet server run --task characters --rounds 40 --devices 4
     """
+    from server.cli.progress import say_waiting
     from server.cohort_query import read_query
     from server.experiment import base_model
     from server.presets import strategy_options
@@ -155,7 +159,7 @@ def run(
         open_trackers(log, name) as trackers,
         Run(RunFolder(out / name), link, config=configured) as running,
     ):
-        found = running.transport.wait_for(devices, deadline)
+        found = running.transport.wait_for(devices, deadline, say_waiting())
         if len(found) < devices:
             raise UsageError(
                 f"{len(found)} of {devices} devices are online at site {site!r}.",

@@ -162,6 +162,15 @@ def test_no_device_is_said_so():
         coordinator.run()
 
 
+def test_who_waits_for_devices_hears_how_many_are_missing():
+    coordinator = coordinate(a_fleet(), deadline=1.0, min_updates=2)
+    coordinator.cohort = ["d0"]
+    heard = []
+    with pytest.raises(NoDevices):
+        coordinator.run(on_wait=lambda needed, there: heard.append((needed, there)))
+    assert set(heard) == {(2, 1)}
+
+
 class Interrupted(Exception):
     pass
 

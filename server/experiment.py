@@ -5,17 +5,20 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
-from server.fleet import FleetEngine, kernel
+from server.fleet import Engine, FleetEngine, kernel
 from server.presets import strategy_options
 from server.simulate import SimulatedRound, Simulation, new_model, simulate, why_not
 from server.strategies import STRATEGIES, Strategy, get_strategy
 from server.tasks import Task, get_task
 
-__all__ = ["Experiment", "base_model", "parsed"]
+__all__ = ["ENGINES", "Experiment", "base_model", "parsed"]
+
+ENGINES = ("auto", "loop", *get_args(Engine))
+"""Who may be asked to train the clients."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Experiment:
 
     def _engine(self, model: Artifact, strategy: Strategy) -> FleetEngine | None:
         """The engine asked for; None for the loop, or where auto finds that none fits."""
+        if self.engine not in ENGINES:
+            raise UsageError(f"engine {self.engine!r} is unknown.", hint=", ".join(ENGINES))
         auto = self.engine == "auto"
         if self.engine == "loop" or (
             auto and (why_not(model, strategy) or kernel("exact") is None)

@@ -20,6 +20,7 @@ from server.journal import Journal, RoundRow
 from server.reports import RoundReport, RunResult, figures, report_of
 from server.settings import Settings
 from server.strategies import Strategy, get_strategy
+from server.strategies.robust import require_enough
 from server.transports.base import Transport
 
 __all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
@@ -76,6 +77,7 @@ class Coordinator:
         if all(row.run != run for row in journal.runs()):
             if base is None:
                 raise NoDevices(f"run {run!r} is new and has no model to start from.")
+            require_enough(strategy.options().get("robust", "mean"), strategy.buffer)
             kept = {
                 **(config or {}),
                 "strategy": strategy.name,

@@ -21,6 +21,7 @@ from server.cli.options import (
     TaskOptions,
     Username,
     broker_options,
+    file_to_write,
     print_json,
     print_table,
     values_of,
@@ -283,6 +284,8 @@ def simulate(
     }
     options = {name: value for name, value in given.items() if value is not None}
     options |= values_of(option, "--option")
+    if out is not None:
+        file_to_write(out, ".tflite")
     experiment = Experiment(
         task, strategy, rounds, clients, seed, options,
         values_of(task_option, "--task-option"), base, engine, workers, mode,

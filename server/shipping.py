@@ -23,7 +23,7 @@ from server.transports.mqtt import MqttTransport
 if TYPE_CHECKING:
     from ontology.describe.needs import Cost
     from server.export.about import About
-    from server.export.files import Wanted
+    from server.export.files import Exported, Wanted
 
 __all__ = [
     "ExportedFile",
@@ -43,7 +43,10 @@ PRESENCE_SECONDS = 3.0
 class ExportedFile:
     """One file: its digest and size, how near it is to float64 (dB), and its metric.
 
+    A header has neither of the last two; it holds the `.tflite` beside it.
+
     Args:
+        runtimes: those that ran it and agree.
         board: the emulated board that ran it; empty where none did.
         instructions: of one prediction there; 0 where none were counted.
     """
@@ -52,8 +55,9 @@ class ExportedFile:
     path: str
     sha256: str
     bytes: int
-    sqnr: float
+    sqnr: float | None
     metric: float | None
+    runtimes: tuple[str, ...] = ()
     board: str = ""
     instructions: int = 0
 
@@ -88,7 +92,8 @@ def export_model(
 
     Raises:
         ParityFailed: a runtime disagrees beyond its bound.
-        UsageError: the model is not float32, or not as wide as the task's samples.
+        UsageError: the model is not float32, or not as wide as the task's samples; or the folder
+            cannot be made.
     """
     from server.export import export_all
 
@@ -108,19 +113,17 @@ def export_model(
         model.spec, model.parameters(), x, out, about, wanted=wanted,
         y=y if known else None, metric=task.metric if known else "accuracy",
     )  # fmt: skip
-    return [
-        ExportedFile(
-            entry.path.name,
-            str(entry.path),
-            entry.sha256,
-            len(entry.data),
-            round(entry.parity.sqnr, 1),
-            entry.parity.answers[0].metric,
-            entry.parity.board,
-            entry.parity.instructions,
-        )
-        for entry in found
-    ]
+    return [_listed(entry) for entry in found]
+
+
+def _listed(entry: "Exported") -> ExportedFile:
+    name, path, part = entry.path.name, str(entry.path), entry.parity
+    if part is None:
+        return ExportedFile(name, path, entry.sha256, len(entry.data), None, None)
+    return ExportedFile(
+        name, path, entry.sha256, len(entry.data), round(part.sqnr, 1), part.answers[0].metric,
+        tuple(answer.runtime for answer in part.answers), part.board, part.instructions,
+    )  # fmt: skip
 
 
 def export_run(

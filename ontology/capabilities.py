@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import UsageError
 from ontology.describe.needs import INTERPRETER
 from ontology.described import Described, described
 from ontology.namespaces import DCAT, NNET, RDF, SOSA, SSN, TD, TF, XSD
@@ -72,10 +73,20 @@ def import_view(catalog: "Catalog", path: Path) -> tuple[list[str], list[str]]:
 
     Returns:
         IRIs of the models and of the devices.
+
+    Raises:
+        UsageError: it is no Turtle.
     """
     from ontology.published.describe import board_description, put_published
 
-    boards, models = read_view(path.read_text(encoding="utf-8"), path.name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{path} is no text; Turtle in the view's shape is imported.",
+            hint="tinyfleet catalog describe FILE --add, for a model file",
+        ) from None
+    boards, models = read_view(text, path.name)
     put = [put_published(catalog, model, None, model.iri) for model in models]
     return put, [str(catalog.put_thing(board_description(board))) for board in boards]
 

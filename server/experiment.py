@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from server.fleet import Engine, FleetEngine, kernel
+from server.model_file import read_model
 from server.presets import strategy_options
 from server.simulate import SimulatedRound, Simulation, new_model, simulate, why_not
 from server.strategies import STRATEGIES, Strategy, get_strategy
@@ -121,10 +122,7 @@ def base_model(task: Task, path: Path | None, seed: int) -> Artifact:
     """
     if path is None:
         return new_model(task, seed=seed)
-    try:
-        artifact = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    artifact = read_model(path)
     spec = task.spec()
     if artifact.spec.digest() != spec.digest():
         raise UsageError(

@@ -14,6 +14,7 @@ from edge.topics import SiteTopics
 from server.cohort_query import devices_by_query, read_query
 from server.journal import Journal
 from server.keeper import Keeper
+from server.model_file import read_model
 from server.presets import SHOTS
 from server.rollout import Deployment, deploy
 from server.run import RunFolder, read_config
@@ -160,10 +161,7 @@ def export_file(
     Raises:
         UsageError: the file cannot be read, or is not of the task.
     """
-    try:
-        model = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    model = read_model(path)
     chosen = get_task(task or named_after(model.name))
     name = model.name or path.stem
     return export_model(chosen, model, out, describe(name, chosen, licence=licence), wanted)
@@ -239,10 +237,7 @@ def roll_out(
     from ontology.catalog import Catalog
     from ontology.named import named_queries
 
-    try:
-        artifact = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    artifact = read_model(path)
     by_query = where.endswith(".rq") or where in named_queries()
     if by_query and catalog is None:
         raise UsageError("a query needs a catalogue to ask.", hint="--catalog runs/latest/catalog")

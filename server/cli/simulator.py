@@ -1,7 +1,7 @@
 """`tinyfleet sim`: boards, emulated microcontrollers, deployment and firmware images."""
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -20,6 +20,9 @@ from server.cli.options import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
 
 app = typer.Typer(
     help="Emulated microcontrollers: run them, deploy to them, build their firmware.",
@@ -111,7 +114,7 @@ def deploy(
     """
     from server.deploy_check import check_on_board
 
-    report = check_on_board(_read(model), board=board, backend=backend, samples=samples)
+    report = check_on_board(_read(model).data, board=board, backend=backend, samples=samples)
     if as_json:
         print_json(report)
     else:
@@ -192,7 +195,7 @@ def trace(
     from server.trace_report import trace_model
 
     report = trace_model(
-        _read(model), board=board, samples=samples, predict=predict, arithmetic=arithmetic
+        _read(model).data, board=board, samples=samples, predict=predict, arithmetic=arithmetic
     )
     if as_json:
         print_json(report.as_dict())
@@ -229,11 +232,10 @@ def plan(
     """
     from dataclasses import asdict
 
-    from edge.artifact import Artifact
     from firmware_sim.boards import BOARDS
     from firmware_sim.planner import plan_memory
 
-    artifact = Artifact(_read(model))
+    artifact = _read(model)
     plans = [
         plan_memory(
             artifact, name, train_layers=train_layers, standardise=standardise, momentum=momentum
@@ -264,10 +266,7 @@ def plan(
     )
 
 
-def _read(model: Path) -> bytes:
-    try:
-        return model.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {model}: {error.strerror}.", hint="the path of a .tflite file"
-        ) from error
+def _read(model: Path) -> "Artifact":
+    from server.model_file import read_model
+
+    return read_model(model)

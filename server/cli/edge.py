@@ -130,11 +130,12 @@ def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
 
 def _sensor(source: str, options: "BrokerOptions") -> "Sensor":
     if source.startswith("task:"):
-        from server.emulated import task_sensor
+        from server.emulated import check_client, task_sensor
 
         name, _, client = source.removeprefix("task:").partition(":")
         if not client.isdigit():
             raise UsageError(f"{source!r} is not task:NAME:CLIENT.", hint="task:characters:6")
+        check_client(name, int(client))
         return task_sensor(name, client=int(client))
     from edge.sources import open_source
 

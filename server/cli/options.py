@@ -62,7 +62,10 @@ def settings_of(given: list[str] | None, flag: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name or name in found:
             reason = "comes twice" if name in found else "is not NAME=VALUE"
-            raise UsageError(f"{flag} {text} {reason}.")
+            values = "VALUE1,VALUE2" if flag == "--set" else "VALUE"
+            raise UsageError(
+                f"{flag} {text} {reason}.", hint=f"{flag} {name.strip() or 'NAME'}={values}"
+            )
         found[name.replace("-", "_")] = value
     return found
 

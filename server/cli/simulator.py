@@ -85,10 +85,11 @@ def run(
 
     Example: tinyfleet sim run --board nano33ble --board pico --task characters
     """
-    from server.emulated import EmulatedFleet, members
+    from server.emulated import EmulatedFleet, check_client, members
 
     options = broker_options(broker, ca, cert, key, username, password)
     fleet = members(board, prefix=prefix, first_client=first_client)
+    check_client(task, first_client, split)
     with EmulatedFleet(
         options, fleet, site=site, task=task, split=split, backend=backend, seed=seed
     ) as running:

@@ -12,7 +12,7 @@ import numpy as np
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.layout import sent
-from server.attendance import Attendance
+from server.attendance import QUIET, Attendance
 from server.cohort import Cohort, NoDevices, OnWait, RoundsFailed, sample
 from server.collector import Collector
 from server.door import door_of
@@ -26,8 +26,6 @@ from server.transports.base import Transport
 __all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
 
 _TICK = 0.1
-_QUIET = 0.5
-"""Seconds that devices may be missing before it is said that they are waited for."""
 
 Evaluate = Callable[[int, Artifact], Mapping[str, float]]
 """Metrics of the model after a round; they are kept in the journal."""
@@ -200,7 +198,7 @@ class Coordinator:
             ready = self._attendance.ready(names, due=due)
             if len(ready) >= fewest:
                 return ready
-            if self._on_wait is not None and time.monotonic() > began + _QUIET:
+            if self._on_wait is not None and time.monotonic() > began + QUIET:
                 self._on_wait(fewest, len(ready))
             if due:
                 there = f"only {len(ready)} of {fewest} devices" if ready else "no device"
@@ -225,7 +223,7 @@ class Coordinator:
                 self.transport, self.journal, self.strategy, self.settings, row, door,
                 self._attendance,
             )  # fmt: skip
-            if not collector.collect(self._stop):
+            if not collector.collect(self._stop, self._on_wait):
                 return None
         finally:
             self.transport.close_round(row.run)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,7 @@ def export_all(
 
     Raises:
         ParityFailed: a runtime disagrees; the report is written all the same, the files too.
-        UsageError: shapes that do not fit the architecture, or the folder cannot be made.
+        UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -158,6 +159,8 @@ def export_all(
         raise UsageError(
             f"cannot write to the folder {out_dir}: {error.strerror}.", hint="--out exports"
         ) from error
+    if not os.access(out_dir, os.W_OK):
+        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")
     files = encode(spec, parameters, calibration, wanted or Wanted(), about)
     for file, data in files.items():
         (out_dir / file).write_bytes(data)

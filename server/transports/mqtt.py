@@ -13,6 +13,7 @@ from edge.errors import BrokerUnreachable, TinyfleetError
 from edge.messages import Ack, Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics, device_of
+from server.attendance import QUIET
 from server.cohort import OnWait
 from server.transports.base import Mail
 
@@ -20,8 +21,6 @@ __all__ = ["MqttTransport"]
 
 _PUBLISH_SECONDS = 10.0
 _KEPT_MODELS = 2
-_SETTLE_SECONDS = 0.5
-"""How long retained presence may take to arrive; until then nobody is said to be missing."""
 
 Described = Callable[[str, bytes], None]
 Changed = Callable[[str, State], None]
@@ -118,7 +117,7 @@ class MqttTransport:
             return len(self._online()) >= devices
 
         with self._changed:
-            self._changed.wait_for(enough, min(timeout, _SETTLE_SECONDS))
+            self._changed.wait_for(enough, min(timeout, QUIET))
             while not enough() and (left := end - time.monotonic()) > 0:
                 if on_wait is not None:
                     on_wait(devices, len(self._online()))

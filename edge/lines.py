@@ -1,9 +1,10 @@
 """Samples as they come, one JSON object a line; labels may come later, by name."""
 
 import json
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from edge.errors import TinyfleetError
 
 __all__ = ["JsonLines", "Lines", "Sample", "SourceError"]
+
+_log = logging.getLogger("tinyfleet.samples")
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 WAITING = 1024
@@ -32,9 +35,13 @@ class Lines:
         keep: how many of the last samples `rewind` can give again.
     """
 
+    unit: ClassVar[str] = "line"
+    """What a bad one is counted as."""
+
     def __init__(self, read: Callable[[], str], keep: int = 1024) -> None:
         """Read nothing yet."""
         self._read = read
+        self._count, self._over = 0, False
         self._seen: deque[Sample] = deque(maxlen=keep)
         self._again: Iterator[Sample] = iter(())
         self._waiting: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -44,7 +51,7 @@ class Lines:
         """A kept sample after `rewind`, else that of the next lines.
 
         Raises:
-            SourceError: a line is not a sample.
+            SourceError: a line is not a sample; its number is named.
             StopIteration: there are no more lines.
         """
         kept = next(self._again, None)
@@ -54,7 +61,9 @@ class Lines:
         while sample is None:
             line = self._read()
             if not line:
+                self._tell_end()
                 raise StopIteration
+            self._count += 1
             sample = self._sample(line) if line.strip() else None
         x, y = sample
         if np.isnan(y).all():
@@ -67,7 +76,21 @@ class Lines:
         """Give the kept samples again, then new ones."""
         self._again = iter(list(self._seen))
 
+    def _tell_end(self) -> None:
+        """Say once that there is no more to come."""
+        if not self._over:
+            _log.info("no more samples came after %s %d", self.unit, self._count)
+        self._over = True
+
     def _sample(self, line: str) -> Sample | None:
+        """See `_parsed`; the number of the line is in what is refused."""
+        try:
+            return self._parsed(line)
+        except SourceError as error:
+            where = f"{self.unit} {self._count}"
+            raise SourceError(f"{where}: {error.message}", hint=error.hint) from None
+
+    def _parsed(self, line: str) -> Sample | None:
         """What a line gives; None where its label or its sample is to come or was given up."""
         found = _object(line)
         name = found.get("id")
@@ -126,6 +149,6 @@ def _targets(found: dict[str, Any], line: str) -> NDArray[np.float32]:
 
 def _no_sample(line: str) -> SourceError:
     return SourceError(
-        f"a sample line is not JSON with x and y: {line.strip()[:60]!r}.",
+        f"no JSON object with x and y: {line.strip()[:60]!r}.",
         hint='{"x": [0.1, 0.2], "y": 1}',
     )

@@ -25,6 +25,8 @@ class MqttSource(Lines):
         BrokerUnreachable: no broker answers, or it refuses.
     """
 
+    unit = "message"
+
     def __init__(self, options: BrokerOptions, topic: str, patience: float = 60.0) -> None:
         self._queue: queue.Queue[str] = queue.Queue(_FULL)
         self._topic, self._patience = topic, patience

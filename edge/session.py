@@ -223,22 +223,32 @@ class DeviceSession:
         try:
             artefact = self._fetch(client, offer)
             memory = self._memory.setdefault(offer.run, Memory())
-            update = update_of(self.topics.device, self.worker, offer, artefact, memory).encode()
+            found = update_of(self.topics.device, self.worker, offer, artefact, memory)
+            update = found.encode()
         except Superseded:
             return
         except Exception as error:
-            _log.info("%s declines round %d: %s", self.topics.device, offer.round, error)
+            _log.info(
+                "%s declines round %d of %s: %s", self.topics.device, offer.round, offer.run, error
+            )
             if self._book.give_up(offer):
                 decline = decline_of(self.topics.device, offer, error)
                 self._publish(self.topics.update, decline.encode())
             return
+        _log.info(
+            "%s learnt %d samples in round %d of %s: loss %.4g at first, %.4g at last",
+            self.topics.device, found.samples, offer.round, offer.run, found.loss_first,
+            found.loss_last,
+        )  # fmt: skip
         if not self._stopping.is_set() and self._book.finish(offer, update):
             self._publish(self.topics.update, update)
         self._retell(client, before)
 
     def _retell(self, client: paho.Client, before: str | None) -> None:
         """Announce again if another artefact is active than before."""
-        if self.worker.running != before:
+        running = self.worker.running
+        if running != before:
+            _log.info("%s runs model %s", self.topics.device, (running or "none")[:12])
             self._announce(client)
 
     def _fetch(self, client: paho.Client, offer: Offer) -> bytes:
@@ -257,7 +267,10 @@ class DeviceSession:
                 client, sha256, self._fetch_timeout, lambda: not self._stopping.is_set()
             )
 
-        ack = ack_of(self.topics.device, self.worker, command, fetch).encode()
+        found = ack_of(self.topics.device, self.worker, command, fetch)
+        if not found.ok:
+            _log.info("%s refuses to %s: %s", self.topics.device, command.kind, found.reason)
+        ack = found.encode()
         with self._lock:
             self._acks.put(command.id, ack)
             self._taken.discard(command.id)

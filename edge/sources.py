@@ -65,21 +65,37 @@ def read_table(path: Path) -> Replay:
     Where the first line has names, columns called y, or y0, y1 and so on, are y instead.
 
     Raises:
-        UsageError: it is no table of numbers.
+        UsageError: it is no table of numbers; the line that is not is named.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line]
-    names = [] if not lines or all(map(_is_number, lines[0])) else lines.pop(0)
     try:
-        table = np.array(lines, np.float32)
-    except ValueError as error:
-        raise UsageError(f"{path} is no table of numbers: {error}.", hint=_TABLE) from error
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            numbered = [(reader.line_num, line) for line in reader if line]
+    except (ValueError, csv.Error):
+        raise UsageError(f"{path} is no text with commas.", hint=_TABLE) from None
+    names = [] if not numbered or all(map(_is_number, numbered[0][1])) else numbered.pop(0)[1]
+    try:
+        table = np.array([line for _, line in numbered], np.float32)
+    except ValueError:
+        raise UsageError(f"{path}, {_fault(numbered)}.", hint=_TABLE) from None
     if table.ndim != 2 or table.shape[1] < 2 or (names and len(names) != table.shape[1]):
         raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
     targets = [i for i, name in enumerate(names) if re.fullmatch(r"y\d*", name.strip())]
     targets = targets or [table.shape[1] - 1]
     inputs = [i for i in range(table.shape[1]) if i not in targets]
     return Replay(table[:, inputs], table[:, targets])
+
+
+def _fault(numbered: list[tuple[int, list[str]]]) -> str:
+    """Which line of a table is none, and why."""
+    width = len(numbered[0][1])
+    for number, line in numbered:
+        if len(line) != width:
+            return f"line {number}: {len(line)} values, the lines before have {width}"
+        wrong = next((text for text in line if not _is_number(text)), None)
+        if wrong is not None:
+            return f"line {number}: {wrong.strip()[:40]!r} is no number"
+    return "not all values are numbers"
 
 
 def _is_number(text: str) -> bool:
@@ -121,11 +137,21 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
         )
     if path.suffix.lower() == ".csv":
         return read_table(path)
+    return _stored(path)
+
+
+def _stored(path: Path) -> Replay:
+    """Samples of an .npz."""
+    hint = "numpy.savez('samples.npz', x=x, y=y)"
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f"{str(path)!r} is no .npz file.", hint=hint)
     try:
         with np.load(path, allow_pickle=False) as arrays:
+            lacking = [name for name in ("x", "y") if name not in arrays.files]
+            if lacking:
+                raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=hint)
             return Replay(arrays["x"], arrays["y"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f"{name!r} is not an .npz file with arrays x and y: {error}",
-            hint="numpy.savez('samples.npz', x=x, y=y)",
+            f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=hint
         ) from error

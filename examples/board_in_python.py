@@ -16,7 +16,8 @@ with SimulatedDevice(
 ) as device:
     board = BoardClient(device.port)
     board.upload_artifact(model)
-    print(board.train(50, rate=0.0005))
+    done = board.train(50, rate=0.0005)
+    print(f"the board learnt {done.learnt} samples, mean loss {done.loss_mean:.2f}")
     weights = board.get_parameters()
 
 host, sensor = OnlineLearner(model), EpisodeSensor(wave, shots=50, seed=1)

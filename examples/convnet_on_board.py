@@ -54,7 +54,9 @@ print(f"{plan.ram_train} to learn, {plan.ram} there; it can learn here: {plan.le
 with SimulatedDevice(BOARD, device_id="nano-1", sensor=Stripes(seed=1)) as device:
     board = BoardClient(device.port)
     board.upload_artifact(model)
-    print(board.train(STEPS, rate=RATE))
+    done = board.train(STEPS, rate=RATE)
+    print(f"the board learnt {done.learnt} images: loss {done.loss_first:.2f} at first,", end=" ")
+    print(f"{done.loss_last:.2f} at last, {done.loss_mean:.2f} in the mean")
     weights = board.get_parameters()
 
 host, sensor = OnlineLearner(model), Stripes(seed=1)

@@ -73,6 +73,9 @@ def import_view(catalog: "Catalog", path: Path) -> tuple[list[str], list[str]]:
 
     Returns:
         IRIs of the models and of the devices.
+
+    Raises:
+        UsageError: it is no Turtle.
     """
     from ontology.published.describe import board_description, put_published
 
@@ -80,8 +83,8 @@ def import_view(catalog: "Catalog", path: Path) -> tuple[list[str], list[str]]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UsageError(
-            f"{path} is no text, so no Turtle.",
-            hint="tinyfleet catalog describe FILE --add, for a model",
+            f"{path} is no text; Turtle in the view's shape is imported.",
+            hint="tinyfleet catalog describe FILE --add, for a model file",
         ) from None
     boards, models = read_view(text, path.name)
     put = [put_published(catalog, model, None, model.iri) for model in models]

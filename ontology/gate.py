@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from edge.errors import QueryError
+from ontology.namespaces import PREFIXES
 from ontology.terms import Term, written
 
 MAX_ROWS = 10_000
@@ -141,6 +142,8 @@ def syntax_error(text: str, error: Exception) -> QueryError:
     found = _AT.search(str(error))
     if not found:
         return QueryError(f"the query is malformed: {error}.", hint=_hint(str(error)))
+    if undeclared := _undeclared(text):
+        return undeclared
     line, column, reason = int(found[1]), int(found[2]), found[3].strip()
     if not reason or reason.startswith("expected"):
         lines = [*text.splitlines(), *[""] * line]
@@ -152,6 +155,28 @@ def syntax_error(text: str, error: Exception) -> QueryError:
         f"line {line}, column {column}: {reason}.\n{_pointer(text, line, column)}",
         hint=_hint(reason),
     )
+
+
+def _undeclared(text: str) -> QueryError | None:
+    """The first prefix that the text uses and nobody declared, of which engines say little."""
+    known, declares = set(PREFIXES), False
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup == "word":
+            declares = token.group().upper() == "PREFIX"
+        elif token.lastgroup == "name" and token.group()[0] not in "?$@":
+            prefix = token.group().partition(":")[0]
+            if declares:
+                known.add(prefix)
+            elif prefix not in known and prefix != "_":
+                line = text.count("\n", 0, token.start()) + 1
+                column = token.start() - text.rfind("\n", 0, token.start())
+                return QueryError(
+                    f"line {line}, column {column}: the prefix {prefix}: is not declared.\n"
+                    f"{_pointer(text, line, column)}",
+                    hint=_hint("prefix"),
+                )
+            declares = False
+    return None
 
 
 def _pointer(text: str, line: int, column: int) -> str:

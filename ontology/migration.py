@@ -125,4 +125,5 @@ def _lines(path: Path) -> Iterator[str]:
                 if triple:
                     yield line
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", hint="a file of backup") from None
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"{path} cannot be read: {said}.", hint="a file of backup") from None

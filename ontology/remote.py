@@ -160,7 +160,8 @@ class RemoteStore:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise RemoteUnavailable(
-                f"{self.base} does not answer: {error}.", hint="oxigraph serve --bind HOST:7878"
+                f"{self.base} does not answer: {_cause(error)}.",
+                hint="oxigraph serve --bind HOST:7878",
             ) from None
         if len(content) > MAX_ANSWER:
             raise QueryError(f"the answer has more than {MAX_ANSWER} bytes.", hint="LIMIT")
@@ -169,6 +170,16 @@ class RemoteStore:
 
 def _declared() -> str:
     return "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
+
+
+def _cause(error: Exception) -> str:
+    """Why nobody answered, in the system's words."""
+    inner = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(inner, TimeoutError):
+        return "it took too long"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()
+    return str(inner) or "the connection was closed"
 
 
 def _remedy(code: int) -> str:

@@ -4,7 +4,10 @@ import time
 
 from server.transports.base import Transport
 
-__all__ = ["Attendance"]
+__all__ = ["QUIET", "Attendance"]
+
+QUIET = 0.5
+"""Seconds that devices may be missing before it is said that they are waited for."""
 
 
 class Attendance:

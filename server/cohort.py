@@ -6,10 +6,13 @@ import numpy as np
 
 from edge.errors import TinyfleetError
 
-__all__ = ["Cohort", "NoDevices", "RoundsFailed", "sample"]
+__all__ = ["Cohort", "NoDevices", "OnWait", "RoundsFailed", "sample"]
 
 Cohort = Sequence[str] | Callable[[], Sequence[str]]
 """Device names, or a call that gives them afresh for each round (such as a SPARQL query)."""
+
+OnWait = Callable[[int, int], None]
+"""Called with (devices that are needed, devices that are there) while they are waited for."""
 
 
 class NoDevices(TinyfleetError):

@@ -1,12 +1,14 @@
 """Collect the answers of one open round, until nothing that counts can still come."""
 
 import logging
+import math
 import threading
 import time
 from dataclasses import replace
 
 from server.admission import Admission, Verdict
-from server.attendance import Attendance
+from server.attendance import QUIET, Attendance
+from server.cohort import OnWait
 from server.journal import Journal, RoundRow, UpdateRow
 from server.settings import Settings
 from server.strategies import Strategy
@@ -53,9 +55,15 @@ class Collector:
         for device in {entry.device for entry in there if not entry.staleness}:
             self._answered(device)
 
-    def collect(self, stop: threading.Event) -> bool:
-        """Take answers until the round is complete or due; False if it was stopped."""
-        end = time.monotonic() + self._deadline
+    def collect(self, stop: threading.Event, on_wait: OnWait | None = None) -> bool:
+        """Take answers until the round is complete or due; False if it was stopped.
+
+        Args:
+            stop: set to leave the round open.
+            on_wait: called again and again while too few of the cohort are online.
+        """
+        began = time.monotonic()
+        end = began + self._deadline
         while not self._complete():
             left = end - time.monotonic()
             if stop.is_set():
@@ -67,7 +75,17 @@ class Collector:
                 self._take(mail)
             elif mail is not None:
                 self._ask_again(mail.device)
+            elif on_wait is not None and time.monotonic() > began + QUIET:
+                self._tell_waiting(on_wait)
         return True
+
+    def _tell_waiting(self, on_wait: OnWait) -> None:
+        most = self._strategy.most_turns or math.inf
+        needed = max(math.ceil((self._needed - self._accepted) / most), 0)
+        online = {name for name, here in self._transport.presence().items() if here}
+        there = len((self._cohort & online) - self._done)
+        if there < needed:
+            on_wait(needed, there)
 
     def _complete(self) -> bool:
         """Whether nothing that counts can still come.

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, Self, cast, get_args
 
+from edge.errors import UsageError
 from edge.gateway import Gateway
 from edge.mqtt import BrokerOptions
 from firmware_sim.boards import get_board
@@ -15,7 +16,7 @@ from firmware_sim.device import SimulatedDevice
 from server.presets import SHOTS
 from server.tasks import EpisodeSensor, Split, get_task
 
-__all__ = ["EmulatedFleet", "Member", "members", "task_sensor"]
+__all__ = ["EmulatedFleet", "Member", "check_client", "members", "task_sensor"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,22 @@ def members(boards: Sequence[str], *, prefix: str, first_client: int) -> list[Me
         Member(f"{prefix}-{number + 1}", board, first_client + number)
         for number, board in enumerate(boards)
     ]
+
+
+def check_client(task: str, client: int, split: str = "train") -> None:
+    """Refuse a client that a task does not have; a fleet may go on from the first after the last.
+
+    Raises:
+        UsageError: an unknown task or split, or no such client.
+    """
+    splits = get_args(Split)
+    if split not in splits:
+        raise UsageError(f"split {split!r} is unknown.", hint=" or ".join(splits))
+    count = get_task(task).clients(cast(Split, split))
+    if not 0 <= client < count:
+        raise UsageError(
+            f"{task} has no {split} client {client}.", hint=f"a number from 0 to {count - 1}"
+        )
 
 
 def task_sensor(task: str, *, client: int, split: Split = "train", seed: int = 0) -> EpisodeSensor:

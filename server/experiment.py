@@ -5,17 +5,21 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
-from server.fleet import FleetEngine, kernel
+from server.fleet import Engine, FleetEngine, kernel
+from server.model_file import read_model
 from server.presets import strategy_options
 from server.simulate import SimulatedRound, Simulation, new_model, simulate, why_not
 from server.strategies import STRATEGIES, Strategy, get_strategy
 from server.tasks import Task, get_task
 
-__all__ = ["Experiment", "base_model", "parsed"]
+__all__ = ["ENGINES", "Experiment", "base_model", "parsed"]
+
+ENGINES = ("auto", "loop", *get_args(Engine))
+"""Who may be asked to train the clients."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class Experiment:
 
     def _engine(self, model: Artifact, strategy: Strategy) -> FleetEngine | None:
         """The engine asked for; None for the loop, or where auto finds that none fits."""
+        if self.engine not in ENGINES:
+            raise UsageError(f"engine {self.engine!r} is unknown.", hint=", ".join(ENGINES))
         auto = self.engine == "auto"
         if self.engine == "loop" or (
             auto and (why_not(model, strategy) or kernel("exact") is None)
@@ -116,10 +122,7 @@ def base_model(task: Task, path: Path | None, seed: int) -> Artifact:
     """
     if path is None:
         return new_model(task, seed=seed)
-    try:
-        artifact = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    artifact = read_model(path)
     spec = task.spec()
     if artifact.spec.digest() != spec.digest():
         raise UsageError(

@@ -12,14 +12,15 @@ import numpy as np
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.layout import sent
-from server.attendance import Attendance
-from server.cohort import Cohort, NoDevices, RoundsFailed, sample
+from server.attendance import QUIET, Attendance
+from server.cohort import Cohort, NoDevices, OnWait, RoundsFailed, sample
 from server.collector import Collector
 from server.door import door_of
 from server.journal import Journal, RoundRow
 from server.reports import RoundReport, RunResult, figures, report_of
 from server.settings import Settings
 from server.strategies import Strategy, get_strategy
+from server.strategies.robust import require_enough
 from server.transports.base import Transport
 
 __all__ = ["Coordinator", "Evaluate", "RoundReport", "RunResult", "Settings"]
@@ -63,6 +64,7 @@ class Coordinator:
         self.strategy, self.settings = strategy, settings
         self.run_id, self.cohort, self.evaluate = run, cohort, evaluate
         self._stop = threading.Event()
+        self._on_wait: OnWait | None = None
         if settings.min_updates > strategy.buffer:
             raise UsageError(
                 f"a round needs {settings.min_updates} updates, and {strategy.name} closes it with"
@@ -73,6 +75,7 @@ class Coordinator:
         if all(row.run != run for row in journal.runs()):
             if base is None:
                 raise NoDevices(f"run {run!r} is new and has no model to start from.")
+            require_enough(strategy.options().get("robust", "mean"), strategy.buffer)
             kept = {
                 **(config or {}),
                 "strategy": strategy.name,
@@ -110,17 +113,23 @@ class Coordinator:
         """End `run` soon, from any thread or a signal handler; an open round stays open."""
         self._stop.set()
 
-    def run(self, on_round: Callable[[RoundReport], None] | None = None) -> RunResult:
+    def run(
+        self,
+        on_round: Callable[[RoundReport], None] | None = None,
+        on_wait: OnWait | None = None,
+    ) -> RunResult:
         """Run what is left of the rounds.
 
         Args:
             on_round: called after each round, closed or failed.
+            on_wait: called again and again while too few devices can be asked.
 
         Raises:
             NoDevices: too few could be asked for as long as a round's deadline.
             RoundsFailed: too many rounds in a row got too few updates.
         """
         self.journal.set_status(self.run_id, "running")
+        self._on_wait = on_wait
         try:
             while (row := self._next()) is not None:
                 report = self._play(row)
@@ -181,7 +190,8 @@ class Coordinator:
 
     def _wait_for_devices(self) -> list[str]:
         """Who can be asked now; those that went away a moment ago are waited for."""
-        end = time.monotonic() + self.settings.deadline
+        began = time.monotonic()
+        end = began + self.settings.deadline
         fewest = max(
             math.ceil(self.settings.min_updates / (self.strategy.most_turns or math.inf)), 1
         )
@@ -191,6 +201,8 @@ class Coordinator:
             ready = self._attendance.ready(names, due=due)
             if len(ready) >= fewest:
                 return ready
+            if self._on_wait is not None and time.monotonic() > began + QUIET:
+                self._on_wait(fewest, len(ready))
             if due:
                 there = f"only {len(ready)} of {fewest} devices" if ready else "no device"
                 raise NoDevices(
@@ -214,7 +226,7 @@ class Coordinator:
                 self.transport, self.journal, self.strategy, self.settings, row, door,
                 self._attendance,
             )  # fmt: skip
-            if not collector.collect(self._stop):
+            if not collector.collect(self._stop, self._on_wait):
                 return None
         finally:
             self.transport.close_round(row.run)

@@ -14,7 +14,7 @@ from edge.errors import UsageError
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics
 from ontology.catalog import Catalog
-from server.cohort import Cohort
+from server.cohort import Cohort, OnWait
 from server.journal import Journal
 from server.keeper import Keeper
 from server.reports import report_of
@@ -202,6 +202,7 @@ class Run:
         base: Artifact | None,
         cohort: Cohort | None = None,
         on_round: Callable[[RoundReport], None] | None = None,
+        on_wait: OnWait | None = None,
     ) -> RunResult:
         """Run what is left of the rounds.
 
@@ -209,6 +210,7 @@ class Run:
             base: the model to start from; None where the run was begun before.
             cohort: who may be asked; None: every device that is online.
             on_round: called after each round.
+            on_wait: called again and again while too few devices can be asked.
         """
         config, asked = self.config, cohort or self._everyone
         evaluate = self._evaluate if config.evaluate_every else None
@@ -244,7 +246,7 @@ class Run:
             if on_round is not None:
                 on_round(report)
 
-        return coordinator.run(after)
+        return coordinator.run(after, on_wait)
 
     def _catch_up(self) -> None:
         """Tell the catalogue again what a killed server had in the journal alone."""

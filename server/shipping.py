@@ -14,6 +14,7 @@ from edge.topics import SiteTopics
 from server.cohort_query import devices_by_query, read_query
 from server.journal import Journal
 from server.keeper import Keeper
+from server.model_file import read_model
 from server.presets import SHOTS
 from server.rollout import Deployment, deploy
 from server.run import RunFolder, read_config
@@ -23,7 +24,7 @@ from server.transports.mqtt import MqttTransport
 if TYPE_CHECKING:
     from ontology.describe.needs import Cost
     from server.export.about import About
-    from server.export.files import Wanted
+    from server.export.files import Exported, Wanted
 
 __all__ = [
     "ExportedFile",
@@ -44,7 +45,10 @@ EXPORTS = "exports"
 class ExportedFile:
     """One file: its digest and size, how near it is to float64 (dB), and its metric.
 
+    A header has neither of the last two; it holds the `.tflite` beside it.
+
     Args:
+        runtimes: those that ran it and agree.
         board: the emulated board that ran it; empty where none did.
         instructions: of one prediction there; 0 where none were counted.
     """
@@ -53,8 +57,9 @@ class ExportedFile:
     path: str
     sha256: str
     bytes: int
-    sqnr: float
+    sqnr: float | None
     metric: float | None
+    runtimes: tuple[str, ...] = ()
     board: str = ""
     instructions: int = 0
 
@@ -89,7 +94,8 @@ def export_model(
 
     Raises:
         ParityFailed: a runtime disagrees beyond its bound.
-        UsageError: the model is not float32, or not as wide as the task's samples.
+        UsageError: the model is not float32, or not as wide as the task's samples; or the folder
+            cannot be made.
     """
     from server.export import export_all
 
@@ -109,19 +115,17 @@ def export_model(
         model.spec, model.parameters(), x, out, about, wanted=wanted,
         y=y if known else None, metric=task.metric if known else "accuracy",
     )  # fmt: skip
-    return [
-        ExportedFile(
-            entry.path.name,
-            str(entry.path),
-            entry.sha256,
-            len(entry.data),
-            round(entry.parity.sqnr, 1),
-            entry.parity.answers[0].metric,
-            entry.parity.board,
-            entry.parity.instructions,
-        )
-        for entry in found
-    ]
+    return [_listed(entry) for entry in found]
+
+
+def _listed(entry: "Exported") -> ExportedFile:
+    name, path, part = entry.path.name, str(entry.path), entry.parity
+    if part is None:
+        return ExportedFile(name, path, entry.sha256, len(entry.data), None, None)
+    return ExportedFile(
+        name, path, entry.sha256, len(entry.data), round(part.sqnr, 1), part.answers[0].metric,
+        tuple(answer.runtime for answer in part.answers), part.board, part.instructions,
+    )  # fmt: skip
 
 
 def export_run(
@@ -165,10 +169,7 @@ def export_file(
     Raises:
         UsageError: the file cannot be read, or is not of the task.
     """
-    try:
-        model = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    model = read_model(path)
     chosen = get_task(task or named_after(model.name))
     name = model.name or path.stem
     return export_model(chosen, model, out, describe(name, chosen, licence=licence), wanted)
@@ -249,10 +250,7 @@ def roll_out(
     from ontology.catalog import Catalog
     from ontology.named import named_queries
 
-    try:
-        artifact = Artifact(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.", hint="a .tflite") from error
+    artifact = read_model(path)
     by_query = where.endswith(".rq") or where in named_queries()
     if by_query and catalog is None:
         raise UsageError("a query needs a catalogue to ask.", hint="--catalog runs/latest/catalog")

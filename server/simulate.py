@@ -23,6 +23,7 @@ from server.fleet import FleetEngine, Job, takes
 from server.strategies import Strategy
 from server.strategies.base import moved
 from server.strategies.local_sgd import LocalSgd
+from server.strategies.robust import require_enough
 from server.tasks.base import Task
 
 __all__ = ["SimulatedRound", "Simulation", "new_model", "simulate", "why_not"]
@@ -107,8 +108,10 @@ def simulate(
         engine: trains the clients; None: the device's own learner, one client after another.
 
     Raises:
-        UsageError: the engine cannot follow the strategy, or does not know the model.
+        UsageError: the engine cannot follow the strategy, or does not know the model; or its robust
+            rule needs more clients.
     """
+    require_enough(strategy.options().get("robust", "mean"), clients_per_round or strategy.buffer)
     began = time.perf_counter()
     model = base if base is not None else new_model(task, seed=seed)
     parameters = model.parameters()

@@ -30,6 +30,8 @@ def query(
     """
     from ontology.catalog import Catalog
 
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are two forms of one answer.", hint="one of them")
     parameters: dict[str, Any] = dict(_pair(entry) for entry in parameter or [])
     with Catalog.open(existing(catalog), read_only=True) as opened:
         result = opened.query(_read(text), **parameters)

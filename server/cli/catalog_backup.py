@@ -1,5 +1,6 @@
 """`tinyfleet catalog backup`, `restore` and `migrate`."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -40,8 +41,15 @@ def restore(
     from ontology import migration
     from ontology.catalog import Catalog
 
-    with Catalog.open(located(catalog)) as opened:
-        count = migration.restore(opened.store, file)
+    place = located(catalog)
+    new = isinstance(place, Path) and not place.exists()
+    try:
+        with Catalog.open(place) as opened:
+            count = migration.restore(opened.store, file)
+    except BaseException:
+        if new and isinstance(place, Path):
+            shutil.rmtree(place, ignore_errors=True)
+        raise
     _say(as_json, f"{count} triples are in {catalog}", triples=count, catalog=str(catalog))
 
 

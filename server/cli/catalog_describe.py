@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.errors import UsageError
+from edge.errors import ArtifactError, UsageError
 from server.cli.catalog_folder import located
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json, print_table
 
@@ -42,8 +42,10 @@ def describe(
         from ontology.describe.needs import Needs
 
         needs = Needs(sensors=tuple(sensor or ()), runtimes=tuple(runtime or ()), licence=licence)
+        title = name or file.stem
         with Catalog.open(located(catalog)) as opened:
-            opened.put_model(facts, name=name or file.stem, task=task, needs=needs)
+            opened.put_model(facts, name=title, task=task, needs=needs)
+        typer.echo(f"added to {catalog} as {title}", err=as_json)
     if as_json:
         print_json(asdict(facts))
         return
@@ -51,29 +53,40 @@ def describe(
     rows = [[key.replace("_", " "), _text(value)] for key, value in shown.items()]
     print_table(["what", "value"], [*rows, ["layers", str(len(facts.layers))]])
     if layers:
+        shown_layers = zip(facts.layers, _types(file, facts), strict=True)
         print_table(
             ["layer", "operator", "in", "out", "type", "activation"],
             [
-                [n, x.operator, _text(x.in_shape), _text(x.out_shape), x.data_type or "-",
-                 x.activation or "-"]
-                for n, x in enumerate(facts.layers)
+                [n, x.operator, _text(x.in_shape), _text(x.out_shape), kind, x.activation or "-"]
+                for n, (x, kind) in enumerate(shown_layers)
             ],
-        )  # fmt: skip
+        )
 
 
 def _facts(file: Path) -> "ModelFacts":
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}.", hint="a .tflite") from None
     if file.suffix == ".onnx":
         from server.describe_onnx import onnx_facts
 
-        return onnx_facts(data)
-    from edge.artifact import Artifact
+        try:
+            return onnx_facts(file.read_bytes())
+        except OSError as error:
+            raise UsageError(f"cannot read {file}: {error.strerror}.", hint="an .onnx") from None
+        except ArtifactError as error:
+            raise ArtifactError(f"{file}: {error.message}", hint=error.hint) from error
     from ontology.describe.model import ModelFacts
+    from server.model_file import read_model
 
-    return ModelFacts.of(Artifact(data))
+    return ModelFacts.of(read_model(file))
+
+
+def _types(file: Path, facts: "ModelFacts") -> list[str]:
+    """The type of each layer's weights; those that the learner runs are float32 after the int8."""
+    if facts.inference_bytes is None:
+        return [layer.data_type or "-" for layer in facts.layers]
+    from server.model_file import read_model
+
+    frozen = read_model(file).frozen_layers
+    return ["int8" if n < frozen else "float32" for n in range(len(facts.layers))]
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,8 @@
 """`tinyfleet edge`: the agent of a Linux device, and the gateway for boards on a serial line."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,14 +59,15 @@ def run(
 
     options = broker_options(broker, ca, cert, key, username, password)
     sensor = _sensor(samples, options)
-    run_agent(
-        options,
-        site=site,
-        device=device,
-        sensor=sensor,
-        state=state,
-        on_ready=lambda session: say_online(session, options),
-    )
+    with _events():
+        run_agent(
+            options,
+            site=site,
+            device=device,
+            sensor=sensor,
+            state=state,
+            on_ready=lambda session: say_online(session, options),
+        )
 
 
 @app.command()
@@ -97,7 +101,23 @@ def gateway(
         for session in running.sessions.values():
             say_online(session, options)
 
-    run_gateway(options, site=site, ports=ports, on_ready=ready)
+    with _events():
+        run_gateway(options, site=site, ports=ports, on_ready=ready)
+
+
+@contextmanager
+def _events() -> Iterator[None]:
+    """Say on stderr, a line each, what devices learn, run and refuse, and when samples end."""
+    logger, handler = logging.getLogger("tinyfleet"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
@@ -110,11 +130,12 @@ def say_online(session: "DeviceSession", options: "BrokerOptions") -> None:
 
 def _sensor(source: str, options: "BrokerOptions") -> "Sensor":
     if source.startswith("task:"):
-        from server.emulated import task_sensor
+        from server.emulated import check_client, task_sensor
 
         name, _, client = source.removeprefix("task:").partition(":")
         if not client.isdigit():
             raise UsageError(f"{source!r} is not task:NAME:CLIENT.", hint="task:characters:6")
+        check_client(name, int(client))
         return task_sensor(name, client=int(client))
     from edge.sources import open_source
 

@@ -52,6 +52,7 @@ def evaluate(
     from edge.artifact import Artifact
     from edge.errors import UsageError
     from server.evaluate import Adaptation
+    from server.model_file import read_model
     from server.models import MODELS
     from server.models import model as shipped
     from server.presets import adaptation
@@ -61,7 +62,7 @@ def evaluate(
     ours = model in MODELS
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
-    file = shipped(model) if ours else Path(model).read_bytes()
+    file = shipped(model) if ours else read_model(Path(model)).data
     name = task or named_after(Artifact(file).name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}

@@ -71,8 +71,13 @@ def export(
     else:
         print_table(
             ["file", "bytes", "SQNR dB", "sha256"],
-            [[f.file, f.bytes, f.sqnr, f.sha256[:16]] for f in files],
+            [[f.file, f.bytes, "-" if f.sqnr is None else f.sqnr, f.sha256[:16]] for f in files],
         )
+        folder = Path(files[0].path).parent
+        typer.echo(f"in {folder}, with parity.md, .json and .html")
+        agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
+        if agreed:
+            typer.echo(f"agreed: {'; '.join(agreed)}")
 
 
 def _listed(text: str) -> tuple[str, ...]:

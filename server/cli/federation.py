@@ -22,6 +22,7 @@ from server.cli.options import (
     TaskOptions,
     Username,
     broker_options,
+    file_to_write,
     print_json,
     print_table,
     values_of,
@@ -66,7 +67,7 @@ def run(
     task: Task = "characters",
     strategy: Strategy = "reptile",
     rounds: Rounds = 40,
-    devices: Annotated[int, typer.Option(help="Wait for so many devices first.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Wait for so many devices first.")] = 1,
     cohort: Annotated[
         Path | None, typer.Option(help="A .rq file: its column `device` says who takes part.")
     ] = None,
@@ -84,7 +85,10 @@ def run(
     option: Options = None,
     task_option: TaskOptions = None,
     base: Base = None,
-    deadline: Annotated[float, typer.Option(help="Seconds until a round is closed.")] = 30.0,
+    deadline: Annotated[
+        float,
+        typer.Option(help="Seconds until a round is closed, and to wait for devices before one."),
+    ] = 30.0,
     min_updates: Annotated[int, typer.Option(help="Updates that a round needs.")] = 1,
     over_select: Annotated[
         float, typer.Option(help="Ask so many times as many devices; the first answers count.")
@@ -106,6 +110,7 @@ def run(
 
     Example: tinyfleet server run --task characters --rounds 40 --devices 4
     """
+    from server.cli.progress import say_waiting
     from server.cohort_query import read_query
     from server.experiment import base_model
     from server.presets import strategy_options
@@ -160,7 +165,7 @@ def run(
         open_trackers(log, name) as trackers,
         Run(RunFolder(out / name), link, config=configured) as running,
     ):
-        found = running.transport.wait_for(devices, deadline)
+        found = running.transport.wait_for(devices, deadline, say_waiting())
         if len(found) < devices:
             raise UsageError(
                 f"{len(found)} of {devices} devices are online at site {site!r}.",
@@ -289,6 +294,8 @@ def simulate(
     }
     options = {name: value for name, value in given.items() if value is not None}
     options |= values_of(option, "--option")
+    if out is not None:
+        file_to_write(out, ".tflite")
     experiment = Experiment(
         task, strategy, rounds, clients, seed, options,
         values_of(task_option, "--task-option"), base, engine, workers, mode,

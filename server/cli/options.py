@@ -1,6 +1,7 @@
 """Options that several commands share, and small helpers to print."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +62,10 @@ def settings_of(given: list[str] | None, flag: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name or name in found:
             reason = "comes twice" if name in found else "is not NAME=VALUE"
-            raise UsageError(f"{flag} {text} {reason}.")
+            values = "VALUE1,VALUE2" if flag == "--set" else "VALUE"
+            raise UsageError(
+                f"{flag} {text} {reason}.", hint=f"{flag} {name.strip() or 'NAME'}={values}"
+            )
         found[name.replace("-", "_")] = value
     return found
 
@@ -96,6 +100,27 @@ def broker_options(
         username=username,
         password=password,
     )
+
+
+def file_to_write(path: Path, suffix: str) -> Path:
+    """Make sure, before long work, that its outcome can be written.
+
+    Args:
+        path: of the file.
+        suffix: what its name must end in, such as .tflite.
+
+    Raises:
+        UsageError: it has another ending, or cannot be written there.
+    """
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"--out {path} does not end in {suffix}.", hint=f"{path.stem}{suffix}")
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {folder}.")
+    place = path if path.exists() else folder
+    if path.is_dir() or not os.access(place, os.W_OK):
+        raise UsageError(f"cannot write {path}: {place} is a folder or not writable.")
+    return path
 
 
 def print_json(value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import AsJson, print_json, print_table
+from server.cli.options import AsJson, file_to_write, print_json, print_table
 
 STEPS = {"sine": 25_000, "characters": 15_000, "digits": 2_500, "keywords": 600}
 
@@ -43,6 +43,7 @@ def pretrain(
     except ImportError as error:
         raise MissingExtra("torch is not installed.", hint="pip install torch") from error
 
+    file_to_write(out, ".tflite")
     count = steps or STEPS[task]
     with rounds_bar(count, "training") as advance:
         data = _made(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge.artifact import Artifact
-    from server.cohort import Cohort
+    from server.cohort import Cohort, OnWait
     from server.rounds import RoundReport, RunResult
     from server.run import Run
 
-__all__ = ["play_with_bar", "rounds_bar"]
+__all__ = ["play_with_bar", "rounds_bar", "say_waiting"]
 
 
 @contextmanager
@@ -66,17 +66,31 @@ def play_with_bar(
         done = sum(row.status != "open" for row in rounds)
     before = [(kind, signal.signal(kind, interrupt)) for kind in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with rounds_bar(running.config.settings.rounds, "rounds", done) as advance:
+        with rounds_bar(running.config.settings.rounds, "round", done) as advance:
 
             def after(report: "RoundReport") -> None:
                 advance(_note(report))
                 if on_round is not None:
                     on_round(report)
 
-            return running.play(base=base, cohort=cohort, on_round=after)
+            return running.play(base=base, cohort=cohort, on_round=after, on_wait=say_waiting())
     finally:
         for kind, handler in before:
             signal.signal(kind, handler)
+
+
+def say_waiting() -> "OnWait":
+    """A call that says on standard error how many devices are missing, when that has changed."""
+    said: tuple[int, int] | None = None
+
+    def say(needed: int, there: int) -> None:
+        nonlocal said
+        if said != (needed, there):
+            said = (needed, there)
+            what = "device" if needed == 1 else "devices"
+            print(f"waiting for {needed} {what}, {there} online", file=sys.stderr, flush=True)
+
+    return say
 
 
 def _note(report: "RoundReport") -> str:

@@ -1,7 +1,7 @@
 """`tinyfleet sim`: boards, emulated microcontrollers, deployment and firmware images."""
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -20,6 +20,9 @@ from server.cli.options import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
 
 app = typer.Typer(
     help="Emulated microcontrollers: run them, deploy to them, build their firmware.",
@@ -82,10 +85,11 @@ def run(
 
     Example: tinyfleet sim run --board nano33ble --board pico --task characters
     """
-    from server.emulated import EmulatedFleet, members
+    from server.emulated import EmulatedFleet, check_client, members
 
     options = broker_options(broker, ca, cert, key, username, password)
     fleet = members(board, prefix=prefix, first_client=first_client)
+    check_client(task, first_client, split)
     with EmulatedFleet(
         options, fleet, site=site, task=task, split=split, backend=backend, seed=seed
     ) as running:
@@ -111,7 +115,7 @@ def deploy(
     """
     from server.deploy_check import check_on_board
 
-    report = check_on_board(_read(model), board=board, backend=backend, samples=samples)
+    report = check_on_board(_read(model).data, board=board, backend=backend, samples=samples)
     if as_json:
         print_json(report)
     else:
@@ -192,7 +196,7 @@ def trace(
     from server.trace_report import trace_model
 
     report = trace_model(
-        _read(model), board=board, samples=samples, predict=predict, arithmetic=arithmetic
+        _read(model).data, board=board, samples=samples, predict=predict, arithmetic=arithmetic
     )
     if as_json:
         print_json(report.as_dict())
@@ -229,11 +233,10 @@ def plan(
     """
     from dataclasses import asdict
 
-    from edge.artifact import Artifact
     from firmware_sim.boards import BOARDS
     from firmware_sim.planner import plan_memory
 
-    artifact = Artifact(_read(model))
+    artifact = _read(model)
     plans = [
         plan_memory(
             artifact, name, train_layers=train_layers, standardise=standardise, momentum=momentum
@@ -264,10 +267,7 @@ def plan(
     )
 
 
-def _read(model: Path) -> bytes:
-    try:
-        return model.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {model}: {error.strerror}.", hint="the path of a .tflite file"
-        ) from error
+def _read(model: Path) -> "Artifact":
+    from server.model_file import read_model
+
+    return read_model(model)

@@ -134,7 +134,7 @@ def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:
     about = describe(name, run.task, run=run.config.run, round=run.config.settings.rounds)
     files = export_model(run.task, model, run.folder.models, about)
     register(run.keeper, files, model, name=name, task=run.config.task)
-    rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr:.1f}", f.sha256[:12]] for f in files]
+    rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr or 0:.1f}", f.sha256[:12]] for f in files]
     title = "Every runtime agrees within its bound; details in models/parity.md"
     return files, Chapter(title, ["file", "bytes", "SQNR dB", "sha256"], rows)
 

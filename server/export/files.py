@@ -1,6 +1,8 @@
 """Write a model into a folder in the formats that are wanted, with the report on their parity."""
 
+import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,16 +69,22 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Exported:
-    """One file that was written."""
+    """One file that was written.
+
+    Args:
+        path: where.
+        data: its content.
+        parity: what the runtimes make of it; None of a header, which holds a `.tflite`.
+    """
 
     path: Path
     data: bytes = field(repr=False)
-    parity: parity.FileParity
+    parity: parity.FileParity | None
 
     @property
     def sha256(self) -> str:
         """Hex digest of the content."""
-        return self.parity.sha256
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def encode(
@@ -139,14 +147,21 @@ def export_all(
         metric: accuracy or mse.
 
     Returns:
-        The files; of a header, the parity of what it holds is not measured and it is not listed.
+        The files, headers last; of these no parity is measured.
 
     Raises:
         ParityFailed: a runtime disagrees; the report is written all the same, the files too.
-        UsageError: shapes that do not fit the architecture.
+        UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the folder {out_dir}: {error.strerror}.", hint="--out exports"
+        ) from error
+    if not os.access(out_dir, os.W_OK):
+        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")
     files = encode(spec, parameters, calibration, wanted or Wanted(), about)
-    out_dir.mkdir(parents=True, exist_ok=True)
     for file, data in files.items():
         (out_dir / file).write_bytes(data)
     read = {name: data for name, data in files.items() if not name.endswith(".h")}
@@ -155,7 +170,8 @@ def export_all(
     (out_dir / "parity.md").write_text(found.to_markdown())
     (out_dir / "parity.html").write_text(parity_page(found, about))
     parity.require(found)
-    return [Exported(out_dir / part.file, files[part.file], part) for part in found.files]
+    parts = {part.file: part for part in found.files}
+    return [Exported(out_dir / file, data, parts.get(file)) for file, data in files.items()]
 
 
 def _tflite(

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import TinyfleetError, UsageError
+from edge.errors import MissingExtra, UsageError
 from server.fleet.kernel import Job, Kernel, Mode, kernel
 from server.strategies.base import Mean
 from server.tasks.base import Streams
@@ -28,10 +28,6 @@ CHUNK = 4096
 """Clients whose deltas are summed before they are merged with others."""
 PARCEL = 4
 """Chunks that a process or a Ray worker gets at once."""
-
-
-class FleetError(TinyfleetError):
-    """The fleet kernel cannot run here."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class FleetEngine:
 
     Raises:
         UsageError: an unknown mode or engine.
-        FleetError: there is no C compiler, or no Ray where it is asked for.
+        MissingExtra: there is no C compiler, or no Ray where it is asked for.
     """
 
     def __init__(
@@ -152,7 +148,7 @@ def _train(
 def _kernel(mode: Mode) -> Kernel:
     found = kernel(mode)
     if found is None:
-        raise FleetError("the fleet kernel needs a C compiler.", hint="gcc, clang, or ziglang")
+        raise MissingExtra("the fleet kernel needs a C compiler.", hint="gcc, clang, or ziglang")
     return found
 
 
@@ -160,7 +156,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise FleetError("Ray is not installed.", hint="pip install 'tinyfleet[ray]'") from error
+        raise MissingExtra("Ray is not installed.", hint="pip install 'tinyfleet[ray]'") from error
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
     return ray

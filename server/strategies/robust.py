@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from server.strategies.base import Contribution, Mean
 
-__all__ = ["RULES", "check_rule", "robust_mean"]
+__all__ = ["RULES", "check_rule", "require_enough", "robust_mean"]
 
 Float64 = NDArray[np.float64]
 RULES = ("mean", "clip:NORM", "median", "trimmed:SHARE", "krum:F")
@@ -59,6 +59,26 @@ def check_rule(rule: str) -> tuple[str, float]:
     if not allowed.get(name, False):
         raise UsageError(f"robust rule {rule!r} is not allowed.", hint=", ".join(RULES))
     return name, number
+
+
+def require_enough(rule: str, deltas: int) -> None:
+    """Refuse a rule that so few deltas cannot keep: Krum's proof needs 2 F + 3 where F lie.
+
+    Args:
+        rule: as in `RULES`.
+        deltas: how many a round takes.
+
+    Raises:
+        UsageError: they are too few.
+    """
+    name, number = check_rule(rule)
+    needed = 2 * int(number) + 3 if name == "krum" and number else 1
+    if deltas < needed:
+        most = max((deltas - 3) // 2, 0)
+        raise UsageError(
+            f"{rule} needs {needed} devices or more in a round (2 F + 3), here are {deltas}.",
+            hint=f"more devices, or --robust {f'krum:{most}' if most else 'median'}",
+        )
 
 
 def robust_mean(rule: str, updates: Sequence[Contribution], *, by_samples: bool = False) -> Mean:

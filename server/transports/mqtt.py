@@ -13,6 +13,8 @@ from edge.errors import BrokerUnreachable, TinyfleetError
 from edge.messages import Ack, Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics, device_of
+from server.attendance import QUIET
+from server.cohort import OnWait
 from server.transports.base import Mail
 
 __all__ = ["MqttTransport"]
@@ -101,10 +103,25 @@ class MqttTransport:
         with self._changed:
             return {name: state.status == "online" for name, state in self._states.items()}
 
-    def wait_for(self, devices: int, timeout: float) -> list[str]:
-        """Wait until so many devices are online; gives those that are, sorted, after all."""
+    def wait_for(self, devices: int, timeout: float, on_wait: OnWait | None = None) -> list[str]:
+        """Wait until so many devices are online; gives those that are, sorted, after all.
+
+        Args:
+            devices: how many.
+            timeout: seconds to wait at most.
+            on_wait: called when they are not there at once, and after each change.
+        """
+        end = time.monotonic() + timeout
+
+        def enough() -> bool:
+            return len(self._online()) >= devices
+
         with self._changed:
-            self._changed.wait_for(lambda: len(self._online()) >= devices, timeout)
+            self._changed.wait_for(enough, min(timeout, QUIET))
+            while not enough() and (left := end - time.monotonic()) > 0:
+                if on_wait is not None:
+                    on_wait(devices, len(self._online()))
+                self._changed.wait(left)
             return self._online()
 
     def command(self, device: str, command: Command, timeout: float = 30.0) -> Ack:

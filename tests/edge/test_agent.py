@@ -251,7 +251,10 @@ def test_an_agent_without_a_broker_says_so() -> None:
         run_agent(options, site="lab", device="models", sensor=sensor())
 
 
-def test_a_sensor_that_runs_dry_declines_the_round(broker: LocalBroker, hub: Hub) -> None:
+def test_a_sensor_that_runs_dry_declines_the_round(
+    broker: LocalBroker, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "tinyfleet")
     x, y = samples(3)
     lines = [json.dumps({"x": a.tolist(), "y": int(b)}) for a, b in zip(x, y, strict=True)]
     worker = HostWorker(JsonLines(io.StringIO("\n".join(lines))))
@@ -263,6 +266,14 @@ def test_a_sensor_that_runs_dry_declines_the_round(broker: LocalBroker, hub: Hub
         hub.update(device="a4")
         hub.offer(base, 2, cohort=("a4",), plan=Plan("s", 0.1, 3))
         assert "no more samples" in hub.decline(2, device="a4").reason
+        assert hub.ask(Command("deploy", "c1", base=base), "a4").ok
+        assert not hub.ask(Command("rollback", "c2"), "a4").ok
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert "a4 learnt 3 samples in round 1 of r1: loss" in said
+    assert "no more samples came after line 3" in said
+    assert "a4 declines round 2 of r1: " in said
+    assert f"a4 runs model {base[:12]}" in said
+    assert "a4 refuses to rollback: there is no artefact to go back to" in said
 
 
 def test_replay_goes_round_and_rewinds() -> None:
@@ -298,7 +309,14 @@ def test_a_source_is_opened_by_name(tmp_path: Path) -> None:
     assert open_source(str(tmp_path / "s.npz")).next_sample()[0].tolist() == x[0].tolist()
     (tmp_path / "junk.npz").write_bytes(os.urandom(50))
     np.savez(tmp_path / "other.npz", a=x)
-    for name in ("missing.npz", "junk.npz", "other.npz"):
-        with pytest.raises(UsageError):
+    np.savez(tmp_path / "object.npz", x=np.array([{}], object), y=y)
+    for name, said in (
+        ("missing.npz", "no file of samples"),
+        ("junk.npz", "is no .npz file"),
+        ("other.npz", "has no array x"),
+        ("object.npz", "not arrays of numbers"),
+    ):
+        with pytest.raises(UsageError, match=said) as caught:
             open_source(str(tmp_path / name))
+        assert "pickle" not in caught.value.message
     assert isinstance(open_source("-"), JsonLines)

@@ -79,6 +79,30 @@ def test_what_is_no_table_is_refused(tmp_path, text) -> None:
         read_table(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n\n1,zz\n", "line 4: 'zz' is no number"),
+        ("1,2,3\n4,5\n", "line 2: 2 values, the lines before have 3"),
+        ("1,2\n\x00\xff", "no text with commas|line 2"),
+    ],
+)
+def test_the_line_of_a_table_that_is_wrong_is_named(tmp_path, text, said) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=said) as caught:
+        read_table(path)
+    assert "t.csv" in caught.value.message and "shape" not in caught.value.message
+
+
+def test_the_line_that_is_no_sample_is_named_and_the_next_is_read() -> None:
+    source = lines('{"x": [1], "y": 2}', "", "not json", '{"x": [3], "y": 4}')
+    source.next_sample()
+    with pytest.raises(SourceError, match="line 3: no JSON object with x and y: 'not json'"):
+        source.next_sample()
+    assert source.next_sample()[0].tolist() == [3]
+
+
 @pytest.fixture
 def devices(tmp_path):
     folder = tmp_path / "iio:device0"
@@ -138,7 +162,7 @@ def test_samples_come_by_topic_with_late_labels_and_nonsense_between() -> None:
         ):
             sender.publish(topic, payload, 1).wait_for_publish(5)
         assert source.next_sample()[0].tolist() == [3, 4]
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError, match="message 3: "):
             source.next_sample()
         x, y = source.next_sample()
         assert (x.tolist(), y.tolist()) == ([1, 2], [0])

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,8 +59,20 @@ def test_help_imports_nothing_heavy() -> None:
         ("server simulate --strategy nonsense", ExitCode.USAGE, "nonsense"),
         ("sim deploy /nowhere.tflite", ExitCode.USAGE, "/nowhere.tflite"),
         ("server run --broker mqtt://127.0.0.1:9", ExitCode.NO_BROKER, "127.0.0.1:9"),
+        ("sim deploy m.onnx", ExitCode.BAD_ARTIFACT, "m.onnx is an ONNX model"),
+        ("sim plan words.txt", ExitCode.BAD_ARTIFACT, "words.txt is no .tflite model"),
+        ("catalog describe words.txt", ExitCode.BAD_ARTIFACT, "words.txt is no .tflite model"),
+        ("catalog import m.onnx", ExitCode.USAGE, "m.onnx is no text"),
         ("server status /nowhere", ExitCode.USAGE, "/nowhere"),
-        ("server simulate --rounds 1 --out /nowhere/m.tflite", ExitCode.FAILED, "/nowhere"),
+        ("server simulate --rounds 1 --out /nowhere/m.tflite", ExitCode.USAGE, "/nowhere"),
+        ("server simulate --rounds 1 --out m.onnx", ExitCode.USAGE, ".tflite"),
+        ("server simulate --engine gpu", ExitCode.USAGE, "auto, loop, threads, processes, ray"),
+        ("server simulate --clients 3 --robust krum:9", ExitCode.USAGE, "needs 21 devices"),
+        ("server run --devices -1", ExitCode.USAGE, "--devices"),
+        ("sim run --board pico --task sine --split foo", ExitCode.USAGE, "train or test"),
+        ("sim run --board pico --task sine --first-client -1", ExitCode.USAGE, "client -1"),
+        ("edge run --id a --samples task:sine:1000000", ExitCode.USAGE, "0 to 999999"),
+        ("server sweep --set rate", ExitCode.USAGE, "Try: --set rate=VALUE1,VALUE2"),
         ("sim build --core m9 --out .", ExitCode.USAGE, "m9"),
         ("sim deploy m.tflite --samples 0", ExitCode.USAGE, "samples"),
         ("broker start --port 99999", ExitCode.USAGE, "--port"),
@@ -73,10 +86,12 @@ def test_an_error_is_one_clear_line(
     code: ExitCode,
     said: str,
     capsys: pytest.CaptureFixture[str],
-    tmp_path: object,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("No model but words.")
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x08\x12\xff" * 9)
     assert main(line.split()) == code
     captured = capsys.readouterr()
     assert said in captured.err

@@ -29,6 +29,8 @@ def test_a_python_example_runs(path: Path, tmp_path: Path) -> None:
         assert last < first / 10
     if path.name in ("board_in_python.py", "convnet_on_board.py"):
         assert "same bits: True" in result.stdout
+        assert re.search(r"the board learnt \d+ \w+[:,]", result.stdout)
+        assert "BoardTraining(" not in result.stdout
     if path.name == "convnet_on_board.py":
         assert "it can learn here: True" in result.stdout
         assert (tmp_path / "stripes.tflite").read_bytes()[4:8] == b"TFL3"

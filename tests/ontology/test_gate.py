@@ -75,7 +75,12 @@ def test_harmless_words_pass(catalog: Catalog) -> None:
         ("SELECT * {\n\n", "the query ends too early"),
         ("SELECT * { ?s ?p ] }", "at or just before '}'"),
         ("SELEC ?x {}", "line 1, column 1"),
-        ("SELECT * { ?s nope:x ?o }", "line 1"),
+        ("SELECT * { ?s nope:x ?o }", "line 1, column 15: the prefix nope: is not declared"),
+        (
+            "PREFIX a: <urn:a>\nSELECT * { ?s a:x ?o . _:b b:y 'c:d' }",
+            "line 2, column 28: the prefix b:",
+        ),
+        ("PREFIX a: <urn:a> SELECT * { ?s a:x tf:y . ?s ?p }", "the query ends too early"),
     ],
 )
 def test_malformed_queries_show_where(catalog: Catalog, query: str, place: str) -> None:

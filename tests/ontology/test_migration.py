@@ -75,5 +75,12 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert main(["catalog", *words]) == 0, capsys.readouterr()
     said = capsys.readouterr().out
     assert "2 triples are in" in said and f"was brought to version {VERSION}" in said
+    lost = ["restore", str(tmp_path / "none.nt"), "--catalog", str(tmp_path / "c")]
+    assert main(["catalog", *lost]) == 2 and not (tmp_path / "c").exists()
+    assert "none.nt cannot be read: No such file" in capsys.readouterr().err
+    full = ["restore", file, "--catalog", str(tmp_path / "b")]
+    assert main(["catalog", *full]) == 2 and (tmp_path / "b").exists()
+    both = ["query", "fleet", "--csv", "--json", "--catalog", str(tmp_path / "b")]
+    assert main(["catalog", *both]) == 2 and "--json and --csv" in capsys.readouterr().err
     with Catalog.open(tmp_path / "a") as one, Catalog.open(tmp_path / "b") as two:
         assert one.dump() == two.dump()

@@ -64,6 +64,9 @@ def test_the_command_shows_and_adds(tmp_path: Path, capsys: pytest.CaptureFixtur
     for name in ("m.onnx", "m.tflite"):
         assert main(["catalog", "describe", str(tmp_path / name), "--layers", *add]) == 0
     text = capsys.readouterr().out
+    assert text.count("added to") == 2 and "as both" in text
+    dense = [line.split() for line in text.splitlines() if "FULLY_CONNECTED" in line]
+    assert dense and all("float32" in line for line in dense[1:])
     assert "DepthwiseConv2D" not in text and "DEPTHWISE_CONV_2D" in text and "Conv " in text
     assert main(["catalog", "describe", str(tmp_path / "m.tflite"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["macs"] == spec.macs

@@ -155,9 +155,23 @@ def test_the_command_exports_a_file_for_all(tmp_path, capsys) -> None:
     options = ["--to", "tflite,onnx,c", "--dtype", "float32,int8,hybrid", "--out", str(out)]
     assert main(["server", "export", str(model), *options, "--calibration", "mse", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert {entry["file"] for entry in listed} == {p.name for p in out.glob("model.*.[to]*")}
+    assert {entry["file"] for entry in listed} == {p.name for p in out.glob("model.*")}
+    assert all("tinyfleet (c)" in e["runtimes"] for e in listed if e["file"].endswith(".tflite"))
+    assert all(e["sqnr"] is None for e in listed if e["file"].endswith(".h"))
     assert (out / "model.hybrid.h").is_file() and (out / "parity.md").is_file()
     assert {p.name for p in out.glob("*.h")} == {f"model.{k}.h" for k in ("f32", "int8", "hybrid")}
+
+
+def test_the_command_says_where_the_files_are_and_what_agreed(tmp_path, capsys) -> None:
+    model, out = FOLDER / "sine.tflite", tmp_path / "out"
+    options = ["--to", "tflite,c", "--dtype", "float32", "--out", str(out)]
+    assert main(["server", "export", str(model), *options]) == 0
+    said = capsys.readouterr().out
+    assert "model.f32.h" in said and f"in {out}," in said
+    assert "tinyfleet (c)" in said.split("agreed: ")[1]
+    (tmp_path / "file").write_text("")
+    assert main(["server", "export", str(model), "--out", str(tmp_path / "file")]) == 2
+    assert "cannot write to the folder" in capsys.readouterr().err
 
 
 def test_what_cannot_be_exported_is_said(tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.errors import UsageError
+from edge.errors import MissingExtra, UsageError
 from edge.learner import NonFinite, OnlineLearner
 from edge.spec import ModelSpec
 from edge.steps import conv, dense
@@ -150,8 +150,8 @@ def test_what_the_kernel_does_not_know_is_refused() -> None:
 
 def test_without_a_compiler_or_ray_the_reason_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(engines.FleetError, match="Ray"):
+    with pytest.raises(MissingExtra, match="Ray"):
         FleetEngine(engine="ray")
     monkeypatch.setattr(engines, "kernel", lambda mode: None)
-    with pytest.raises(engines.FleetError, match="compiler"):
+    with pytest.raises(MissingExtra, match="compiler"):
         FleetEngine()

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import UsageError
+from server.simulate import simulate
 from server.strategies import STRATEGIES, Contribution, get_strategy
-from server.strategies.robust import check_rule, robust_mean
+from server.strategies.robust import check_rule, require_enough, robust_mean
+from server.tasks import get_task
 
 DEFENCES = ("clip:2", "median", "trimmed:0.2", "krum:2")
 
@@ -75,3 +77,14 @@ def test_a_rule_that_is_none_is_refused(rule: str) -> None:
         check_rule(rule)
     with pytest.raises(UsageError):
         get_strategy("reptile", robust=rule)
+
+
+def test_krum_needs_more_devices_than_its_liars_allow() -> None:
+    with pytest.raises(UsageError, match="needs 7 devices") as caught:
+        require_enough("krum:2", 6)
+    assert "krum:1" in caught.value.hint
+    require_enough("krum:2", 7)
+    require_enough("krum:0", 1)
+    require_enough("median", 1)
+    with pytest.raises(UsageError, match="needs 5 devices"):
+        simulate(get_task("sine"), get_strategy("reptile", robust="krum:1"), 1, 4)

@@ -162,6 +162,27 @@ def test_no_device_is_said_so():
         coordinator.run()
 
 
+def test_who_waits_for_devices_hears_how_many_are_missing():
+    coordinator = coordinate(a_fleet(), deadline=1.0, min_updates=2)
+    coordinator.cohort = ["d0"]
+    heard = []
+    with pytest.raises(NoDevices):
+        coordinator.run(on_wait=lambda needed, there: heard.append((needed, there)))
+    assert set(heard) == {(2, 1)}
+
+
+def test_a_round_that_was_left_open_says_that_nobody_is_there():
+    journal = Journal(":memory:")
+    first = coordinate(a_fleet(), journal, rounds=1, deadline=1.0, max_failures=1)
+    first._next()
+    assert journal.rounds("r")[-1].status == "open"
+    again = Coordinator.resume(LoopbackTransport(()), journal, "r", cohort=NAMES)
+    heard = []
+    with pytest.raises(RoundsFailed):
+        again.run(on_wait=lambda needed, there: heard.append((needed, there)))
+    assert set(heard) == {(1, 0)}
+
+
 class Interrupted(Exception):
     pass
 

@@ -10,6 +10,7 @@ from edge.messages import Command
 from edge.session import DeviceSession
 from edge.sockets import free_port
 from edge.topics import SiteTopics
+from server.cli.progress import say_waiting
 from server.journal import Journal
 from server.rounds import Coordinator, Settings
 from server.strategies import get_strategy
@@ -68,6 +69,23 @@ def run(transport, journal, rounds, run="r", **options):
     settings = Settings(rounds=rounds, deadline=10, **options)
     return Coordinator(
         transport, journal, STRATEGY, settings, run=run, base=a_model(), cohort=NAMES
+    )
+
+
+def test_waiting_says_who_is_there_whenever_that_changes(broker, capsys):
+    with MqttTransport(broker.options, SITE) as transport:
+        sessions = []
+
+        def heard(needed, there):
+            say(needed, there)
+            if not there:
+                sessions.append(DeviceSession(broker.options, SITE.device("d0"), Agent(1)).start())
+
+        say = say_waiting()
+        assert transport.wait_for(2, 3.0, heard) == ["d0"]
+        sessions[0].stop()
+    assert capsys.readouterr().err == (
+        "waiting for 2 devices, 0 online\nwaiting for 2 devices, 1 online\n"
     )
 
 

@@ -1,12 +1,12 @@
 """Sensors of the Linux kernel's Industrial I/O: channels that are read as files."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from edge.again import Again
 from edge.errors import UsageError
 from edge.lines import Sample, SourceError
 
@@ -24,7 +24,7 @@ class IioSensor:
     Args:
         name: such as iio:device0, or what its file `name` says.
         rate: samples a second, at most.
-        keep: how many of the last samples `rewind` can give again.
+        keep: how many of a pass's samples `rewind` can give again.
         devices: where the kernel shows them.
         wait: sleeps for so many seconds.
 
@@ -48,8 +48,7 @@ class IioSensor:
         if not self._channels:
             raise UsageError(f"{folder} has no channel in_*_raw.", hint=_known(devices))
         self._pause, self._wait, self._due = 1 / rate, wait, 0.0
-        self._seen: deque[Sample] = deque(maxlen=keep)
-        self._again: Iterator[Sample] = iter(())
+        self._again = Again(keep)
 
     def next_sample(self) -> Sample:
         """A kept sample after `rewind`, else what the channels say now.
@@ -57,7 +56,7 @@ class IioSensor:
         Raises:
             SourceError: a channel cannot be read.
         """
-        kept = next(self._again, None)
+        kept = self._again.next()
         if kept is not None:
             return kept
         left = self._due - time.monotonic()
@@ -66,12 +65,12 @@ class IioSensor:
         self._due = time.monotonic() + self._pause
         x = np.array([_value(path) for path in self._channels], np.float32)
         sample = (x, np.full(1, np.nan, np.float32))
-        self._seen.append(sample)
+        self._again.add(sample)
         return sample
 
     def rewind(self) -> None:
-        """Give the kept samples again, then new ones."""
-        self._again = iter(list(self._seen))
+        """Give the samples of the latest pass again, then new ones."""
+        self._again.rewind()
 
 
 def _folder(name: str, devices: Path) -> Path:

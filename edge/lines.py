@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, ClassVar, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.again import Again
 from edge.errors import TinyfleetError
 
 __all__ = ["JsonLines", "Lines", "Sample", "SourceError"]
@@ -16,6 +17,8 @@ __all__ = ["JsonLines", "Lines", "Sample", "SourceError"]
 _log = logging.getLogger("tinyfleet.samples")
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
+BAD_LINES = 10
+"""Lines in a row that may be no samples."""
 WAITING = 1024
 """Samples that wait for their label; the oldest are given up."""
 
@@ -32,7 +35,7 @@ class Lines:
 
     Args:
         read: gives the next line; an empty one at the end.
-        keep: how many of the last samples `rewind` can give again.
+        keep: how many of a pass's samples `rewind` can give again.
     """
 
     unit: ClassVar[str] = "line"
@@ -42,8 +45,7 @@ class Lines:
         """Read nothing yet."""
         self._read = read
         self._count, self._over = 0, False
-        self._seen: deque[Sample] = deque(maxlen=keep)
-        self._again: Iterator[Sample] = iter(())
+        self._again = Again(keep)
         self._waiting: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._width = 1
 
@@ -51,30 +53,36 @@ class Lines:
         """A kept sample after `rewind`, else that of the next lines.
 
         Raises:
-            SourceError: a line is not a sample; its number is named.
+            SourceError: so many lines in a row are not samples; a few are told and passed over.
             StopIteration: there are no more lines.
         """
-        kept = next(self._again, None)
+        kept = self._again.next()
         if kept is not None:
             return kept
-        sample = None
+        sample, bad = None, 0
         while sample is None:
             line = self._read()
             if not line:
                 self._tell_end()
                 raise StopIteration
             self._count += 1
-            sample = self._sample(line) if line.strip() else None
+            try:
+                sample = self._sample(line) if line.strip() else None
+            except SourceError as error:
+                bad += 1
+                if bad == BAD_LINES:
+                    raise
+                _log.warning("passed over %s", error)
         x, y = sample
         if np.isnan(y).all():
             y = np.full(self._width, np.nan, np.float32)
         self._width = y.size
-        self._seen.append((x, y))
+        self._again.add((x, y))
         return x, y
 
     def rewind(self) -> None:
-        """Give the kept samples again, then new ones."""
-        self._again = iter(list(self._seen))
+        """Give the samples of the latest pass again, then new ones."""
+        self._again.rewind()
 
     def _tell_end(self) -> None:
         """Say once that there is no more to come."""
@@ -112,7 +120,7 @@ class JsonLines(Lines):
 
     Args:
         stream: text to read from.
-        keep: how many of the last samples `rewind` can give again.
+        keep: how many of a pass's samples `rewind` can give again.
     """
 
     def __init__(self, stream: TextIO, keep: int = 1024) -> None:

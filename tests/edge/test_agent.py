@@ -17,6 +17,7 @@ from edge.broker import Kind, LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import ArtifactError, BrokerUnreachable, DoesNotFit, TinyfleetError, UsageError
 from edge.host import HostWorker
 from edge.learner import OnlineLearner
+from edge.lines import BAD_LINES
 from edge.messages import Command, Plan
 from edge.mqtt import BrokerOptions
 from edge.session import DeviceSession
@@ -300,7 +301,7 @@ def test_json_lines_are_read_as_they_come() -> None:
         source.next_sample()
     for line in ("{", "[]", '{"x": 1, "y": 2}', '{"x": [], "y": 2}', '{"x": ["a"], "y": 2}'):
         with pytest.raises(SourceError):
-            JsonLines(io.StringIO(line)).next_sample()
+            JsonLines(io.StringIO(f"{line}\n" * BAD_LINES)).next_sample()
 
 
 def test_a_source_is_opened_by_name(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge.host import HostWorker
+from edge.keeping import KEEP_EVERY
 from edge.mqtt import BrokerOptions
 from edge.ports import Sensor
 from edge.profile import DeviceProfile
@@ -27,6 +28,7 @@ def run_agent(
     state: Path | None = None,
     profile: DeviceProfile | None = None,
     arena: int | None = None,
+    keep_every: float = KEEP_EVERY,
     stop: threading.Event | None = None,
     on_ready: Callable[[DeviceSession], None] | None = None,
 ) -> None:
@@ -37,9 +39,11 @@ def run_agent(
         site: the site's name.
         device: the device's name.
         sensor: its samples.
-        state: folder that keeps the active artefact over restarts; None: none is kept.
+        state: folder that keeps the active artefact and what was learnt over restarts, one agent's
+            alone; None: nothing is kept.
         profile: what the machine is; None: this one.
         arena: bytes that the learner may use; None: a quarter of the RAM.
+        keep_every: seconds of learning that a crash may lose; 0: none.
         stop: set it to end the agent from another thread.
         on_ready: called once the agent is connected.
 
@@ -49,7 +53,7 @@ def run_agent(
     """
     topics = DeviceTopics(site, device)
     store = None if state is None else ArtefactStore(state)
-    worker = HostWorker(sensor, store=store, profile=profile, arena=arena)
+    worker = HostWorker(sensor, store=store, profile=profile, arena=arena, keep_every=keep_every)
     with until_signal(stop) as ended, DeviceSession(options, topics, worker) as session:
         if on_ready is not None:
             on_ready(session)

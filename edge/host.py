@@ -1,6 +1,7 @@
 """A Linux machine as a device: the learner over a sensor, artefacts in a folder."""
 
 import hashlib
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.budget import requirement
 from edge.errors import DoesNotFit, TinyfleetError
+from edge.keeping import KEEP_EVERY, Keeper
 from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
+from edge.learnt import Learnt
 from edge.messages import Plan
 from edge.ports import Sensor
 from edge.practice import Practice, Watcher
@@ -28,6 +31,11 @@ __all__ = ["HostWorker", "host_profile"]
 
 _SLOT = 64 * 1024 * 1024
 _ARENA_SHARE = 4
+_log = logging.getLogger("tinyfleet.state")
+
+
+class NotKept(TinyfleetError):
+    """The disk does not take an artefact."""
 
 
 class NothingDeployed(TinyfleetError):
@@ -48,10 +56,12 @@ class HostWorker:
 
     Args:
         sensor: its samples.
-        store: where artefacts are kept; None: in memory only.
+        store: where artefacts and what is learnt are kept; None: in memory only.
         profile: what the machine is; None: this one.
         arena: bytes that the learner may use; None: a quarter of the RAM.
         slot: bytes that an artefact may have.
+        keep_every: seconds of learning that a crash may lose; 0: none. What was answered for is
+            kept at once.
     """
 
     def __init__(
@@ -62,8 +72,9 @@ class HostWorker:
         profile: DeviceProfile | None = None,
         arena: int | None = None,
         slot: int = _SLOT,
+        keep_every: float = KEEP_EVERY,
     ) -> None:
-        """Load the active artefact, if there is one."""
+        """Load the active artefact and what was learnt since, if there is one."""
         self.profile = profile or host_profile()
         self.arena = self.profile.ram // _ARENA_SHARE if arena is None else arena
         self.slot = slot
@@ -72,13 +83,15 @@ class HostWorker:
         self._layout: Layout | None = None
         self._watcher: Watcher | None = None
         self._artefact: bytes | None = None
+        self._base = b""
         self._steps = Steps()
         self._learner: OnlineLearner | None = None
         self._cross_entropy = False
         self._running: str | None = None
         self._kept: list[bytes] = []
-        if store is not None and store.active is not None:
-            self._load(store.active)
+        files = None if store is None else store.learnt
+        self._keeper = Keeper(files, self._learnt, keep_every)
+        self._wake()
 
     @property
     def running(self) -> str | None:
@@ -107,8 +120,9 @@ class HostWorker:
         """
         learner, steps = self._laid_out(artefact, plan), plan.steps
         base, count = learner.parameters, plan.samples * plan.epochs
-        practice = Practice(learner, self._cross_entropy, steps)
+        practice = Practice(learner, self._cross_entropy, steps, self._keeper.stepped)
         losses = practice.train(self._samples(plan), steps.rates(plan.rate, count))
+        self._keeper.keep()
         unlabelled = count - len(losses)
         return TrainResult(
             learner.parameters - base,
@@ -131,22 +145,35 @@ class HostWorker:
             watching: when a rise of the losses is a drift, and how long it is learnt from.
         """
         learner = self._laid_out_for(plan)
-        practice = Practice(learner, self._cross_entropy, plan.steps)
+        practice = Practice(learner, self._cross_entropy, plan.steps, self._keeper.stepped)
         when = watching or Watching()
         if self._watcher is None or self._watcher.watching != when:
             self._watcher = Watcher(practice, plan.rate, when)
         self._watcher.practice, self._watcher.rate = practice, plan.rate
-        return self._watcher.take(samples, self._sample)
+        result = self._watcher.take(samples, self._sample)
+        if result.learnt:
+            self._keeper.keep()
+        return result
 
     def add_class(self, index: int | None = None) -> int:
         """Put a spare class of the model into use: the first one, or the one given."""
-        return self._ready().add_class(index)
+        added = self._ready().add_class(index)
+        self._keeper.keep()
+        return added
 
     def deploy(self, artefact: bytes) -> Outcome:
         """Check, load, keep: what fails leaves the old one active."""
+        before = dict(vars(self))
         self._load(artefact)
-        if self._store is not None:
-            self._store.deploy(artefact)
+        try:
+            if self._store is not None:
+                self._store.deploy(artefact)
+        except OSError as error:
+            vars(self).update(before)
+            raise NotKept(
+                f"an artefact of {len(artefact)} bytes cannot be kept: {error}.",
+                hint="room on the disk of --state; the old artefact stays active",
+            ) from error
         self._kept = [artefact, *(old for old in self._kept if old != artefact)][:2]
         return {"running": self._running or "", "bytes": len(artefact)}
 
@@ -190,28 +217,57 @@ class HostWorker:
         """A learner with the artefact's weights; running statistics stay where the layout does."""
         artifact = Artifact(artefact)
         layout, parameters = layout_of(artifact, plan)
+        self._fits_training(artifact, layout, plan.steps)
+        if self._learner is not None and layout == self._layout:
+            self._learner.parameters = parameters
+            return _set(self._learner, plan)
+        learner = _learner(artefact, layout, plan.steps)
+        self._take(learner, artefact, layout, plan.steps)
+        return learner
+
+    def _take(
+        self, learner: OnlineLearner, base: bytes, layout: Layout | None, steps: Steps
+    ) -> None:
+        """Go on with another learner, made from an artefact."""
+        self._cross_entropy = Artifact(base).spec.loss == "cross_entropy"
+        self._learner, self._layout, self._watcher = learner, layout, None
+        self._base, self._steps = base, steps
+
+    def _learnt(self) -> tuple[Learnt, bytes]:
+        """The learner as it is, and the artefact that it was made from."""
+        state = self._ready().state()
+        return Learnt(self._running, self._layout, self._steps, **state), self._base
+
+    def _wake(self) -> None:
+        """Go on as before a restart; what cannot be used is warned of, never raised."""
+        for artefact in self._store.kept if self._store is not None else ():
+            try:
+                self._load(artefact)
+                break
+            except TinyfleetError as error:
+                _log.warning("a kept artefact is not used: %s", error)
+        for learnt, base in self._keeper.found(self._running):
+            try:
+                if learnt.layout is not None:
+                    self._fits_training(Artifact(base), learnt.layout, learnt.steps)
+                learner = _learner(base, learnt.layout, learnt.steps)
+                learner.load_state(learnt.state)
+            except TinyfleetError as error:
+                _log.warning("what was learnt is not used: %s", error)
+                continue
+            self._take(learner, base, learnt.layout, learnt.steps)
+            return
+
+    def _fits_training(self, artifact: Artifact, layout: Layout, steps: Steps) -> None:
         need = requirement(
             artifact,
             train_layers=layout.train_layers,
             standardise=layout.standardise,
-            momentum=plan.steps.smooths,
-            reconstruct=plan.reconstruct,
+            momentum=steps.smooths,
+            reconstruct=steps.reconstruct,
         )
         fewer = "a smaller model, or fewer trained layers"
         self._fits("training this model", need.ram_train, self.arena, fewer)
-        if self._learner is not None and layout == self._layout:
-            self._learner.parameters = parameters
-            return _set(self._learner, plan)
-        learner = OnlineLearner(
-            artefact,
-            train_layers=layout.train_layers,
-            standardise=layout.standardise,
-            **plan.steps.options,
-        )
-        self._learner, self._layout, self._watcher = learner, layout, None
-        self._steps = plan.steps
-        self._cross_entropy = artifact.spec.loss == "cross_entropy"
-        return learner
 
     def _load(self, artefact: bytes) -> None:
         self._fits("this artefact", len(artefact), self.slot, "a smaller model")
@@ -220,9 +276,8 @@ class HostWorker:
         self._fits("running this model", need.ram_infer, self.arena, "a smaller model")
         trains = need.parameters > 0 and need.ram_train <= self.arena
         learner = OnlineLearner(artefact, infer_only=not trains)
-        self._cross_entropy = artifact.spec.loss == "cross_entropy"
-        self._learner, self._layout, self._watcher = learner, None, None
-        self._artefact, self._steps = artefact, Steps()
+        self._take(learner, artefact, None, Steps())
+        self._artefact = artefact
         self._running = hashlib.sha256(artefact).hexdigest()
         if not self._kept:
             self._kept = [artefact]
@@ -253,6 +308,17 @@ class HostWorker:
             return self._sensor.next_sample()
         except StopIteration:
             raise TinyfleetError("the sensor has no more samples.") from None
+
+
+def _learner(artefact: bytes, layout: Layout | None, steps: Steps) -> OnlineLearner:
+    if layout is None:
+        return OnlineLearner(artefact)
+    return OnlineLearner(
+        artefact,
+        train_layers=layout.train_layers,
+        standardise=layout.standardise,
+        **steps.options,
+    )
 
 
 def _set(learner: OnlineLearner, plan: Plan) -> OnlineLearner:

@@ -34,11 +34,13 @@ class Practice:
         learner: laid out to train.
         classes: whether a target is a class index.
         steps: how it steps; `reconstruct` needs no labels.
+        stepped: called after each step; None: nobody asks.
     """
 
     learner: OnlineLearner
     classes: bool
     steps: Steps
+    stepped: Callable[[], None] | None = None
     _used: set[float] = field(default_factory=set, init=False, repr=False)
 
     def labelled(self, target: Float32) -> bool:
@@ -55,7 +57,10 @@ class Practice:
             with suppress(LearnerError):  # a head that has no bias for each class has none spare
                 self.learner.add_class(int(target[0]))
             self._used.add(float(target[0]))
-        return self.learner.learn_one(x, self._known(target), rate=rate)
+        loss = self.learner.learn_one(x, self._known(target), rate=rate)
+        if self.stepped is not None:
+            self.stepped()
+        return loss
 
     def loss(self, x: Float32, target: Float32) -> float:
         """The loss of a sample, without learning from it."""

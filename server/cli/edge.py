@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.errors import UsageError
+from edge.keeping import KEEP_EVERY
 from server.cli.options import (
     DEFAULT_BROKER,
     Broker,
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Agents: what runs on a device or beside it.", no_args_is_help=True)
 
-State = Annotated[Path, typer.Option("--state", help="Folder that keeps the model in use.")]
+State = Annotated[
+    Path,
+    typer.Option("--state", help="Folder that keeps the model and what it learnt, for one agent."),
+]
+KeepEvery = Annotated[
+    float,
+    typer.Option(
+        "--keep-every", min=0, help="Seconds of learning that a crash may lose; 0: write each step."
+    ),
+]
 
 
 @app.command()
@@ -43,6 +53,7 @@ def run(
         ),
     ],
     state: State = Path("tinyfleet-state"),
+    keep_every: KeepEvery = KEEP_EVERY,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
     ca: CaFile = None,
@@ -66,6 +77,7 @@ def run(
             device=device,
             sensor=sensor,
             state=state,
+            keep_every=keep_every,
             on_ready=lambda session: say_online(session, options),
         )
 

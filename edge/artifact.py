@@ -162,7 +162,9 @@ class Artifact:
             _ = self.spec  # says what is not known
             return self
         tail = Artifact(tail_of(self._graph, self._cut))
-        _ = tail.tail_spec
+        # Not its `tail_spec`: until Python 3.12 all instances share one lock for each cached
+        # property, and that one is taken before this.
+        _ = tail.spec
         return tail
 
     @cached_property

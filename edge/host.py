@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.budget import requirement
 from edge.errors import DoesNotFit, TinyfleetError
+from edge.fronted import learner_of
 from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
 from edge.messages import Plan
@@ -45,6 +46,9 @@ def host_profile() -> DeviceProfile:
 
 class HostWorker:
     """A device whose learner runs in this process.
+
+    Of a model that the learner does not know from front to end, an installed runtime runs the
+    front; its memory is not part of the arena.
 
     Args:
         sensor: its samples.
@@ -191,7 +195,7 @@ class HostWorker:
         artifact = Artifact(artefact)
         layout, parameters = layout_of(artifact, plan)
         need = requirement(
-            artifact,
+            artifact.tail,
             train_layers=layout.train_layers,
             standardise=layout.standardise,
             momentum=plan.steps.smooths,
@@ -202,7 +206,7 @@ class HostWorker:
         if self._learner is not None and layout == self._layout:
             self._learner.parameters = parameters
             return _set(self._learner, plan)
-        learner = OnlineLearner(
+        learner = learner_of(
             artefact,
             train_layers=layout.train_layers,
             standardise=layout.standardise,
@@ -210,17 +214,17 @@ class HostWorker:
         )
         self._learner, self._layout, self._watcher = learner, layout, None
         self._steps = plan.steps
-        self._cross_entropy = artifact.spec.loss == "cross_entropy"
+        self._cross_entropy = artifact.tail.spec.loss == "cross_entropy"
         return learner
 
     def _load(self, artefact: bytes) -> None:
         self._fits("this artefact", len(artefact), self.slot, "a smaller model")
         artifact = Artifact(artefact)
-        need = requirement(artifact)
+        need = requirement(artifact.tail)
         self._fits("running this model", need.ram_infer, self.arena, "a smaller model")
         trains = need.parameters > 0 and need.ram_train <= self.arena
-        learner = OnlineLearner(artefact, infer_only=not trains)
-        self._cross_entropy = artifact.spec.loss == "cross_entropy"
+        learner = learner_of(artefact, infer_only=not trains)
+        self._cross_entropy = artifact.tail.spec.loss == "cross_entropy"
         self._learner, self._layout, self._watcher = learner, None, None
         self._artefact, self._steps = artefact, Steps()
         self._running = hashlib.sha256(artefact).hexdigest()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.chain import ChainLayer, UnsupportedOperator, chain, layer_specs
+from edge.cut import Cut, find_cut, front_of, tail_of
 from edge.errors import ArtifactError, UsageError
 from edge.flatbuffer import TruncatedArtifact
 from edge.spec import ModelSpec
@@ -148,12 +149,42 @@ class Artifact:
         return self._specs[1]
 
     @cached_property
+    def tail(self) -> "Artifact":
+        """What the learner runs: this file, or its float32 tail where it does not know the front.
+
+        A tail is a file of its own whose constants lie where those of the whole do.
+
+        Raises:
+            UnsupportedOperator: see `chain`, and there is no tail of float32 dense layers.
+            ArtifactError: the file is broken.
+        """
+        if self._cut is None:
+            _ = self.spec  # says what is not known
+            return self
+        tail = Artifact(tail_of(self._graph, self._cut))
+        # Not its `tail_spec`: until Python 3.12 all instances share one lock for each cached
+        # property, and that one is taken before this.
+        _ = tail.spec
+        return tail
+
+    @cached_property
+    def front(self) -> bytes:
+        """The part before the `tail`, as a file for a runtime; empty where there is none.
+
+        Raises:
+            ArtifactError: the file is broken.
+        """
+        return b"" if self._cut is None else front_of(self._graph, self._cut)
+
+    @cached_property
     def tail_spec(self) -> ModelSpec:
-        """The float32 layers after the int8 ones: all that can be trained.
+        """The float32 layers after those that are int8 or unknown: all that can be trained.
 
         Raises:
             UnsupportedOperator: see `chain`, or there is no such layer.
         """
+        if self.tail is not self:
+            return self.tail.tail_spec
         layers = self.spec.layers[self.frozen_layers :]
         if not any(layer.weight_shape for layer in layers):
             raise UnsupportedOperator(
@@ -226,10 +257,19 @@ class Artifact:
         except UsageError as error:
             raise UnsupportedOperator(error.message) from error
 
+    @cached_property
+    def _cut(self) -> Cut | None:
+        """Where the tail begins; None where the learner knows all, or nothing at the end."""
+        try:
+            _ = self.spec
+        except UnsupportedOperator:
+            return find_cut(self._graph)
+        return None
+
     @property
     def _tail(self) -> list[ChainLayer]:
         """The layers of `tail_spec` that have weights."""
-        weighted = [part for part in self.chain if part.weights is not None]
+        weighted = [part for part in self.tail.chain if part.weights is not None]
         return weighted[len(weighted) - len(self.tail_spec.weighted) :]
 
     @property

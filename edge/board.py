@@ -91,7 +91,9 @@ class BoardWorker:
 
     def train(self, artefact: bytes, plan: Plan) -> TrainResult:
         """Send the base, or only its weights where the board holds the rest; train; read back."""
-        layout, base = layout_of(Artifact(artefact), plan)
+        artifact = Artifact(artefact)
+        _ = artifact.chain  # a board has no runtime for what its learner does not know
+        layout, base = layout_of(artifact, plan)
         steps = plan.steps
         kind: dict[str, Any] = {
             "train_layers": layout.train_layers,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.artifact import Artifact
 from edge.budget import requirement
 from edge.errors import DoesNotFit, TinyfleetError
+from edge.fronted import learner_of
 from edge.keeping import KEEP_EVERY, Keeper
 from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
@@ -53,6 +54,9 @@ def host_profile() -> DeviceProfile:
 
 class HostWorker:
     """A device whose learner runs in this process.
+
+    Of a model that the learner does not know from front to end, an installed runtime runs the
+    front; its memory is not part of the arena.
 
     Args:
         sensor: its samples.
@@ -229,7 +233,7 @@ class HostWorker:
         self, learner: OnlineLearner, base: bytes, layout: Layout | None, steps: Steps
     ) -> None:
         """Go on with another learner, made from an artefact."""
-        self._cross_entropy = Artifact(base).spec.loss == "cross_entropy"
+        self._cross_entropy = Artifact(base).tail.spec.loss == "cross_entropy"
         self._learner, self._layout, self._watcher = learner, layout, None
         self._base, self._steps = base, steps
 
@@ -260,7 +264,7 @@ class HostWorker:
 
     def _fits_training(self, artifact: Artifact, layout: Layout, steps: Steps) -> None:
         need = requirement(
-            artifact,
+            artifact.tail,
             train_layers=layout.train_layers,
             standardise=layout.standardise,
             momentum=steps.smooths,
@@ -272,10 +276,10 @@ class HostWorker:
     def _load(self, artefact: bytes) -> None:
         self._fits("this artefact", len(artefact), self.slot, "a smaller model")
         artifact = Artifact(artefact)
-        need = requirement(artifact)
+        need = requirement(artifact.tail)
         self._fits("running this model", need.ram_infer, self.arena, "a smaller model")
         trains = need.parameters > 0 and need.ram_train <= self.arena
-        learner = OnlineLearner(artefact, infer_only=not trains)
+        learner = learner_of(artefact, infer_only=not trains)
         self._take(learner, artefact, None, Steps())
         self._artefact = artefact
         self._running = hashlib.sha256(artefact).hexdigest()
@@ -312,8 +316,8 @@ class HostWorker:
 
 def _learner(artefact: bytes, layout: Layout | None, steps: Steps) -> OnlineLearner:
     if layout is None:
-        return OnlineLearner(artefact)
-    return OnlineLearner(
+        return learner_of(artefact)
+    return learner_of(
         artefact,
         train_layers=layout.train_layers,
         standardise=layout.standardise,

@@ -10,6 +10,7 @@ from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.messages import Plan
 from edge.spec import ModelSpec
+from edge.split import split
 
 __all__ = ["Layout", "layout_of", "sent"]
 
@@ -50,10 +51,13 @@ def layout_of(artifact: Artifact, plan: Plan) -> tuple[Layout, NDArray[np.float3
     chosen = plan.train_layers % layers
     n = spec.trained(chosen)
     frozen = hashlib.sha256(parameters[: len(parameters) - n].tobytes())
-    for part in artifact.backbone:
+    parts = split(artifact)
+    for part in artifact.tail.backbone:
         frozen.update(part.numbers())
+    if parts is not None:
+        frozen.update(parts.frozen)
     flags = plan.steps.flags(standardise=plan.standardise)
-    digest = artifact.spec.digest()
+    digest = artifact.tail.spec.digest()
     return Layout(digest, chosen, plan.standardise, frozen.hexdigest(), flags), parameters[-n:]
 
 

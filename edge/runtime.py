@@ -20,10 +20,10 @@ class Runtime(Protocol):
         """Answer a batch.
 
         Args:
-            x: float32 [n, n_in]; for a file with int8 input also int8 [n, n_in].
+            x: float32 [n, n_in]; for a file with int8 or uint8 input also such [n, n_in].
 
         Returns:
-            [n, n_out]; float32 for float32 (an int8 file quantises inside), int8 for int8.
+            [n, n_out]; float32 for float32 (a quantised file quantises inside), else as the file.
         """
 
 
@@ -77,6 +77,9 @@ class _Onnx:
         return np.asarray(answer)
 
 
+_CODES = (np.int8, np.uint8)
+
+
 def _plain(details: Any) -> dict[str, Any]:
     parameters = details["quantization_parameters"]
     around = (0.0, 0)
@@ -91,15 +94,16 @@ def _rows(
     out: dict[str, Any],
     one: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> NDArray[Any]:
-    whole = x.dtype == np.int8
-    if into["dtype"] == np.int8 and not whole:
+    whole = x.dtype in _CODES
+    if into["dtype"] in _CODES and not whole:
         scale, zero = into["quantization"]
         codes = np.rint(x / np.float32(scale)) + zero
-        x = np.clip(codes, -128, 127).astype(np.int8)
+        limits = np.iinfo(into["dtype"])
+        x = np.clip(codes, limits.min, limits.max).astype(into["dtype"])
     shape = tuple(into["shape"])
     rows = [one(np.ascontiguousarray(row).reshape(shape)).reshape(1, -1) for row in x]
     y = np.concatenate(rows) if rows else np.zeros((0, 0), out["dtype"])
-    if out["dtype"] != np.int8 or whole:
+    if out["dtype"] not in _CODES or whole:
         return y
     scale, zero = out["quantization"]
     return np.asarray((y.astype(np.float32) - np.float32(zero)) * np.float32(scale), np.float32)

@@ -170,10 +170,11 @@ def expected_outputs(artifact: Artifact, run: object, x: Float32) -> tuple[Float
         x: float32 [n, n_in].
     """
     assert callable(run)
-    if artifact.dtype != "int8":
+    if artifact.dtype != "int8" or artifact.front:
         expected = np.asarray(run(x), np.float32)
         # Int8 layers inside may come out one step apart.
-        return expected, 0.02 * float(np.abs(expected).max()) if artifact.backbone else 1e-5
+        inside = artifact.front or artifact.backbone
+        return expected, 0.02 * float(np.abs(expected).max()) if inside else 1e-5
     first, last = artifact.chain[0], artifact.chain[-1]
     steps = x / first.in_scale
     codes = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + first.in_zero

@@ -54,10 +54,10 @@ class SensorWorker:
         Raises:
             DoesNotFit: training needs more memory than there is.
         """
-        from edge.learner import OnlineLearner
+        from edge.fronted import learner_of
         from edge.practice import Practice
 
-        learner = OnlineLearner(
+        learner = learner_of(
             artefact,
             train_layers=plan.train_layers,
             standardise=plan.standardise,
@@ -67,7 +67,9 @@ class SensorWorker:
         if self.memory is not None and needed > self.memory:
             raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
         base, count = learner.parameters, plan.samples * plan.epochs
-        practice = Practice(learner, Artifact(artefact).spec.loss == "cross_entropy", plan.steps)
+        practice = Practice(
+            learner, Artifact(artefact).tail.spec.loss == "cross_entropy", plan.steps
+        )
         losses = practice.train(self._samples(plan), plan.steps.rates(plan.rate, count)).tolist()
         mean = sum(losses) / len(losses)
         return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])

@@ -1,0 +1,49 @@
+"""A foreign `.tflite` with a tail of ours: its layers stay, bit for bit, but for the last."""
+
+from dataclasses import dataclass
+
+from edge.artifact import Artifact
+from edge.spec import ModelSpec
+from server.bring.feature import Feature, feature_of, named_feature
+from server.bring.graft import graft
+from server.bring.tail import Tail, tail_file, tail_spec
+
+__all__ = ["Hybrid", "hybrid"]
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """What was made.
+
+    Args:
+        data: the file.
+        feature: the tensor of the foreign file that the tail takes.
+        spec: the tail.
+    """
+
+    data: bytes
+    feature: Feature
+    spec: ModelSpec
+
+
+def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hybrid") -> Hybrid:
+    """Replace what lies behind a tensor of a `.tflite`.
+
+    Args:
+        data: the foreign file.
+        tail: what takes its place.
+        layer: the tensor, by name or number; None: the input of the last layer with weights.
+        name: what the new file calls itself.
+
+    Raises:
+        ArtifactError: the file is broken, or no tail can go there.
+        UsageError: no such tensor, or a tail that is none.
+    """
+    artifact = Artifact(data)
+    feature = feature_of(artifact) if layer is None else named_feature(artifact, layer)
+    spec = tail_spec(feature.shape, tail, mean=feature.mean)
+    behind = tail_file(
+        feature.shape, spec, quantised=feature.dtype != "float32", seed=tail.seed
+    )  # fmt: skip
+    made = graft(data, feature.operators, feature.tensor, behind, name)
+    return Hybrid(made, feature, spec)

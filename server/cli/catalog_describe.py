@@ -13,7 +13,7 @@ from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json,
 if TYPE_CHECKING:
     from ontology.describe.model import ModelFacts
 
-__all__ = ["describe"]
+__all__ = ["describe", "facts_of", "show_facts"]
 
 
 def describe(
@@ -36,7 +36,7 @@ def describe(
 
     Example: tinyfleet catalog describe model.tflite --add --sensor microphone
     """
-    facts = _facts(file)
+    facts = facts_of(file)
     if add:
         from ontology.catalog import Catalog
         from ontology.describe.needs import Needs
@@ -47,6 +47,11 @@ def describe(
     if as_json:
         print_json(asdict(facts))
         return
+    show_facts(facts, layers=layers)
+
+
+def show_facts(facts: "ModelFacts", *, layers: bool) -> None:
+    """Print what a file says of itself, and its layers where they are wanted."""
     shown = {k: v for k, v in vars(facts).items() if v not in (None, (), "") and k != "layers"}
     rows = [[key.replace("_", " "), _text(value)] for key, value in shown.items()]
     print_table(["what", "value"], [*rows, ["layers", str(len(facts.layers))]])
@@ -61,7 +66,13 @@ def describe(
         )  # fmt: skip
 
 
-def _facts(file: Path) -> "ModelFacts":
+def facts_of(file: Path) -> "ModelFacts":
+    """What a `.tflite` or `.onnx` says of itself.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ArtifactError: it is no model.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -20,6 +20,7 @@ from server.cli import (
     evaluate,
     export,
     federation,
+    import_model,
     pretrain,
     report,
     simulator,
@@ -49,6 +50,7 @@ federation.app.command("compare")(compare.compare)
 federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)
 federation.app.command("export")(export.export)
+federation.app.command("import")(import_model.import_model)
 federation.app.command("report")(report.report)
 federation.app.command("sweep")(sweep.sweep)
 app.add_typer(federation.app, name="server")

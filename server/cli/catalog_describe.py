@@ -13,7 +13,7 @@ from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json,
 if TYPE_CHECKING:
     from ontology.describe.model import ModelFacts
 
-__all__ = ["describe"]
+__all__ = ["describe", "facts_of", "show_facts"]
 
 
 def describe(
@@ -36,7 +36,7 @@ def describe(
 
     Example: tinyfleet catalog describe model.tflite --add --sensor microphone
     """
-    facts = _facts(file)
+    facts = facts_of(file)
     if add:
         from ontology.catalog import Catalog
         from ontology.describe.needs import Needs
@@ -49,11 +49,16 @@ def describe(
     if as_json:
         print_json(asdict(facts))
         return
+    show_facts(facts, file if layers else None)
+
+
+def show_facts(facts: "ModelFacts", layers_of: Path | None = None) -> None:
+    """Print what a file says of itself; with the file, its layers, too."""
     shown = {k: v for k, v in vars(facts).items() if v not in (None, (), "") and k != "layers"}
     rows = [[key.replace("_", " "), _text(value)] for key, value in shown.items()]
     print_table(["what", "value"], [*rows, ["layers", str(len(facts.layers))]])
-    if layers:
-        shown_layers = zip(facts.layers, _types(file, facts), strict=True)
+    if layers_of is not None:
+        shown_layers = zip(facts.layers, _types(layers_of, facts), strict=True)
         print_table(
             ["layer", "operator", "in", "out", "type", "activation"],
             [
@@ -63,7 +68,13 @@ def describe(
         )
 
 
-def _facts(file: Path) -> "ModelFacts":
+def facts_of(file: Path) -> "ModelFacts":
+    """What a `.tflite` or `.onnx` says of itself.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ArtifactError: it is no model.
+    """
     if file.suffix == ".onnx":
         from server.describe_onnx import onnx_facts
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Brought", "Made", "bring", "describe_into", "make", "tail_of_options"]
 
+_FORMATS = (".tflite", ".onnx")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -70,21 +72,29 @@ def bring(file: Path) -> Brought:
     """Read and describe a file.
 
     Args:
-        file: a `.tflite`.
+        file: a `.tflite` or `.onnx`.
 
     Raises:
         UsageError: it cannot be read, or has another format.
         ArtifactError: it is broken.
     """
-    from ontology.describe.model import ModelFacts
-
-    if file.suffix != ".tflite":
-        raise UsageError(f"{str(file)!r} came, a .tflite can be imported.")
+    if file.suffix not in _FORMATS:
+        raise UsageError(f"{str(file)!r} came, {' and '.join(_FORMATS)} can be imported.")
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}.", hint="a .tflite") from None
-    return Brought(ModelFacts.of(Artifact(data)), data, file.suffix)
+    return Brought(_facts(data, file.suffix), data, file.suffix)
+
+
+def _facts(data: bytes, suffix: str) -> "ModelFacts":
+    if suffix == ".onnx":
+        from server.describe_onnx import onnx_facts
+
+        return onnx_facts(data)
+    from ontology.describe.model import ModelFacts
+
+    return ModelFacts.of(Artifact(data))
 
 
 def tail_of_options(
@@ -137,10 +147,10 @@ def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Pat
         file.write_bytes(made.data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}.", hint="--out FOLDER") from None
-    return _told(made, str(file))
+    return _told(made, str(file), brought.suffix)
 
 
-def _told(made: Hybrid, file: str) -> Made:
+def _told(made: Hybrid, file: str, suffix: str) -> Made:
     artifact = Artifact(made.data)
     dense = made.spec.weighted
     return Made(
@@ -155,15 +165,13 @@ def _told(made: Hybrid, file: str) -> Made:
         tail_parameters=made.spec.n_parameters,
         trainable=artifact.tail_spec.n_parameters,
         train_layers=len(dense),
-        front="learner" if split(artifact) is None else "tflite",
+        front="learner" if split(artifact) is None else suffix[1:],
     )
 
 
 def describe_into(catalog: "Catalog", brought: Brought, made: Made | None, name: str) -> None:
     """Put the foreign model into a catalogue, and the hybrid as what was converted from it."""
-    from ontology.describe.model import ModelFacts
-
     catalog.put_model(brought.facts, name=name)
     if made is not None:
-        facts = ModelFacts.of(Artifact(Path(made.file).read_bytes()))
+        facts = _facts(Path(made.file).read_bytes(), brought.suffix)
         catalog.put_model(facts, name=Path(made.file).stem, derived_from=brought.facts.sha256)

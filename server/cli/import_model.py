@@ -19,7 +19,7 @@ _POOLS = ("auto", "flatten", "mean")
 
 
 def import_model(
-    file: Annotated[str, typer.Argument(help="A .tflite that others made.")],
+    file: Annotated[str, typer.Argument(help="A .tflite or .onnx that others made.")],
     classes: Annotated[
         int | None, typer.Option(min=2, help="Give it a tail for so many classes.")
     ] = None,

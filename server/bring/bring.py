@@ -1,5 +1,6 @@
 """Bring a model file of others: what is in it, and a version of it whose tail can be trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from edge.errors import UsageError
 from edge.split import split
 from server.bring.hybrid import Hybrid, hybrid
 from server.bring.tail import Tail
+from server.bring.torch_module import is_module, module_onnx
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
@@ -68,18 +70,27 @@ class Brought:
     suffix: str
 
 
-def bring(file: Path) -> Brought:
-    """Read and describe a file.
+def bring(source: str, input_shape: Sequence[int] = ()) -> Brought:
+    """Read and describe a model.
 
     Args:
-        file: a `.tflite` or `.onnx`.
+        source: a `.tflite` or `.onnx`; or FILE.py:FUNCTION, which gives a torch module.
+        input_shape: of that module's input, the batch first.
 
     Raises:
         UsageError: it cannot be read, or has another format.
+        MissingExtra: a package that is needed for the format is not installed.
         ArtifactError: it is broken.
     """
+    if is_module(source):
+        exported = module_onnx(source, input_shape)
+        return Brought(_facts(exported, ".onnx"), exported, ".onnx")
+    file = Path(source)
     if file.suffix not in _FORMATS:
-        raise UsageError(f"{str(file)!r} came, {' and '.join(_FORMATS)} can be imported.")
+        raise UsageError(
+            f"{str(file)!r} came, {' and '.join(_FORMATS)} can be imported.",
+            hint="FILE.py:FUNCTION for a torch module",
+        )
     try:
         data = file.read_bytes()
     except OSError as error:

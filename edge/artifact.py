@@ -1,6 +1,7 @@
-"""Artifact: one `.tflite` file, read, described, and given other parameters."""
+"""Artifact: one model file, read, described, and given other parameters."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.chain import ChainLayer, UnsupportedOperator, chain, layer_specs
-from edge.cut import Cut, find_cut, front_of, tail_of
 from edge.errors import ArtifactError, UsageError
 from edge.flatbuffer import TruncatedArtifact
+from edge.onnx_file import is_onnx, read_onnx
+from edge.parts import Parts, parts_of
 from edge.spec import ModelSpec
 from edge.tflite import Graph, OperatorInfo, TensorInfo, read_graph
 
@@ -45,19 +47,20 @@ class Description:
 
 
 class Artifact:
-    """A `.tflite` file, addressed by its digest; any file can be described.
+    """A model file, addressed by its digest: any `.tflite`, and of an `.onnx` what a device needs.
 
     Args:
         data: the bytes; they are read, never changed.
 
     Raises:
         TruncatedArtifact: an offset or length points outside the bytes.
-        ArtifactError: they are not a `.tflite`, or a broken one.
+        ArtifactError: they are not a `.tflite` or `.onnx`, or a broken one.
     """
 
     def __init__(self, data: bytes) -> None:
         self.data = bytes(data)
-        self._graph: Graph = read_graph(self.data)
+        read = read_onnx if is_onnx(self.data) else read_graph
+        self._graph: Graph = read(self.data)
 
     @cached_property
     def sha256(self) -> str:
@@ -152,29 +155,27 @@ class Artifact:
     def tail(self) -> "Artifact":
         """What the learner runs: this file, or its float32 tail where it does not know the front.
 
-        A tail is a file of its own whose constants lie where those of the whole do.
-
         Raises:
             UnsupportedOperator: see `chain`, and there is no tail of float32 dense layers.
             ArtifactError: the file is broken.
         """
-        if self._cut is None:
+        if self._parts is None:
             _ = self.spec  # says what is not known
             return self
-        tail = Artifact(tail_of(self._graph, self._cut))
+        tail = Artifact(self._parts.tail)
         # Not its `tail_spec`: until Python 3.12 all instances share one lock for each cached
         # property, and that one is taken before this.
         _ = tail.spec
         return tail
 
-    @cached_property
+    @property
     def front(self) -> bytes:
         """The part before the `tail`, as a file for a runtime; empty where there is none.
 
         Raises:
             ArtifactError: the file is broken.
         """
-        return b"" if self._cut is None else front_of(self._graph, self._cut)
+        return b"" if self._parts is None else self._parts.front
 
     @cached_property
     def tail_spec(self) -> ModelSpec:
@@ -218,17 +219,17 @@ class Artifact:
             UnsupportedOperator: no `tail_spec`, a layer has no bias, or two share their weights.
         """
         values = np.asarray(vector, np.float32)
-        pairs = self.tail_spec.split(values)
+        _ = self.tail_spec.split(values)
         if not np.isfinite(values).all():
             raise UsageError("parameters with NaN or infinity came; they are not written.")
         data = bytearray(self.data)
-        for part, arrays in zip(self._tail, pairs, strict=True):
-            for index, array in zip(part.tensors, arrays, strict=True):
-                if index < 0:
-                    raise UnsupportedOperator(f"a {part.kind} layer has no bias to replace.")
-                tensor = self.tensors[index]
-                content = array.astype("<f4").tobytes()
-                data[tensor.start : tensor.start + tensor.length] = content
+        for places in self._places():
+            at, content = 0, values.astype("<f4").tobytes()
+            if sum(length for _, length in places) != len(content):
+                raise ArtifactError(f"the places of the parameters hold no {len(values)} values.")
+            for start, length in places:
+                data[start : start + length] = content[at : at + length]
+                at += length
         changed = Artifact(bytes(data))
         if changed.parameters().tobytes() != values.tobytes():
             raise UnsupportedOperator("layers share their weights; they cannot be replaced.")
@@ -258,13 +259,27 @@ class Artifact:
             raise UnsupportedOperator(error.message) from error
 
     @cached_property
-    def _cut(self) -> Cut | None:
-        """Where the tail begins; None where the learner knows all, or nothing at the end."""
+    def _parts(self) -> Parts | None:
+        """Front and tail; None where the learner knows all, or nothing at the end."""
         try:
             _ = self.spec
         except UnsupportedOperator:
-            return find_cut(self._graph)
+            return parts_of(self._graph)
         return None
+
+    def _places(self) -> Iterator[Sequence[tuple[int, int]]]:
+        """Start and bytes of all trained constants in the file, in order; then of their copies."""
+        offset = self._parts.offset if self._parts else 0
+        found = []
+        for part in self._tail:
+            if min(part.tensors) < 0:
+                raise UnsupportedOperator(f"a {part.kind} layer has no bias to replace.")
+            for index in part.tensors:
+                tensor = self.tail.tensors[index]
+                found.append((offset + tensor.start, tensor.length))
+        yield found
+        if self._parts and self._parts.copies:
+            yield self._parts.copies
 
     @property
     def _tail(self) -> list[ChainLayer]:

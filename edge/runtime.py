@@ -70,14 +70,30 @@ class _Onnx:
     def __init__(self, name: str, session: Any) -> None:
         self.name = name
         self._session = session
-        self._input = session.get_inputs()[0].name
+        first = session.get_inputs()[0]
+        self._input, self._dtype = first.name, _ONNX_TYPES.get(first.type, np.float32)
+        # The first size is the batch; where it is fixed, samples go one by one.
+        self._one = bool(first.shape) and isinstance(first.shape[0], int)
+        self._shape = [n if isinstance(n, int) else 1 for n in first.shape[1:]]
 
     def run(self, x: NDArray[Any], /) -> NDArray[Any]:
-        answer = self._session.run(None, {self._input: np.asarray(x, np.float32)})[0]
-        return np.asarray(answer)
+        batch = _codes(np.asarray(x), self._dtype).reshape(len(x), *self._shape)
+        rows = [batch[i : i + 1] for i in range(len(batch))] if self._one else [batch]
+        found = [np.asarray(self._session.run(None, {self._input: row})[0]) for row in rows]
+        y = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+        return y.reshape(len(x), -1) if len(x) else y
 
 
 _CODES = (np.int8, np.uint8)
+_ONNX_TYPES: dict[str, Any] = {"tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
+
+
+def _codes(x: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Samples in the type of an input; to integers they are rounded, with no scale."""
+    if dtype == np.float32 or x.dtype == dtype:
+        return np.asarray(x, dtype)
+    limits = np.iinfo(dtype)
+    return np.asarray(np.clip(np.rint(x), limits.min, limits.max), dtype)
 
 
 def _plain(details: Any) -> dict[str, Any]:

@@ -71,11 +71,14 @@ class LayerFacts:
 
 
 def operator_layers(artifact: "Artifact") -> tuple[LayerFacts, ...]:
-    """One layer for each operator of the file, in order of execution."""
+    """One layer for each operator of a `.tflite`, in order of execution; of an `.onnx`, none.
+
+    The shapes inside an `.onnx` are not stated in the file, and inferring them needs onnx.
+    """
     return tuple(
         _layer(operator, artifact.tensors)
         for operator in artifact.operators
-        if operator.inputs and operator.outputs and operator.inputs[0] >= 0
+        if operator.code >= 0 and operator.inputs and operator.outputs and operator.inputs[0] >= 0
     )
 
 

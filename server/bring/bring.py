@@ -1,5 +1,6 @@
 """Bring a model file of others: what is in it, and a version of it whose tail can be trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from edge.errors import UsageError
 from edge.split import split
 from server.bring.hybrid import Hybrid, hybrid
 from server.bring.tail import Tail
+from server.bring.torch_module import is_module, module_onnx
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
     from ontology.describe.model import ModelFacts
 
 __all__ = ["Brought", "Made", "bring", "describe_into", "make", "tail_of_options"]
+
+_FORMATS = (".tflite", ".onnx")
 
 
 @dataclass(frozen=True)
@@ -66,25 +70,42 @@ class Brought:
     suffix: str
 
 
-def bring(file: Path) -> Brought:
-    """Read and describe a file.
+def bring(source: str, input_shape: Sequence[int] = ()) -> Brought:
+    """Read and describe a model.
 
     Args:
-        file: a `.tflite`.
+        source: a `.tflite` or `.onnx`; or FILE.py:FUNCTION, which gives a torch module.
+        input_shape: of that module's input, the batch first.
 
     Raises:
         UsageError: it cannot be read, or has another format.
+        MissingExtra: a package that is needed for the format is not installed.
         ArtifactError: it is broken.
     """
-    from ontology.describe.model import ModelFacts
-
-    if file.suffix != ".tflite":
-        raise UsageError(f"{str(file)!r} came, a .tflite can be imported.")
+    if is_module(source):
+        exported = module_onnx(source, input_shape)
+        return Brought(_facts(exported, ".onnx"), exported, ".onnx")
+    file = Path(source)
+    if file.suffix not in _FORMATS:
+        raise UsageError(
+            f"{str(file)!r} came, {' and '.join(_FORMATS)} can be imported.",
+            hint="FILE.py:FUNCTION for a torch module",
+        )
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}.", hint="a .tflite") from None
-    return Brought(ModelFacts.of(Artifact(data)), data, file.suffix)
+    return Brought(_facts(data, file.suffix), data, file.suffix)
+
+
+def _facts(data: bytes, suffix: str) -> "ModelFacts":
+    if suffix == ".onnx":
+        from server.describe_onnx import onnx_facts
+
+        return onnx_facts(data)
+    from ontology.describe.model import ModelFacts
+
+    return ModelFacts.of(Artifact(data))
 
 
 def tail_of_options(
@@ -137,10 +158,10 @@ def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Pat
         file.write_bytes(made.data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}.", hint="--out FOLDER") from None
-    return _told(made, str(file))
+    return _told(made, str(file), brought.suffix)
 
 
-def _told(made: Hybrid, file: str) -> Made:
+def _told(made: Hybrid, file: str, suffix: str) -> Made:
     artifact = Artifact(made.data)
     dense = made.spec.weighted
     return Made(
@@ -155,15 +176,13 @@ def _told(made: Hybrid, file: str) -> Made:
         tail_parameters=made.spec.n_parameters,
         trainable=artifact.tail_spec.n_parameters,
         train_layers=len(dense),
-        front="learner" if split(artifact) is None else "tflite",
+        front="learner" if split(artifact) is None else suffix[1:],
     )
 
 
 def describe_into(catalog: "Catalog", brought: Brought, made: Made | None, name: str) -> None:
     """Put the foreign model into a catalogue, and the hybrid as what was converted from it."""
-    from ontology.describe.model import ModelFacts
-
     catalog.put_model(brought.facts, name=name)
     if made is not None:
-        facts = ModelFacts.of(Artifact(Path(made.file).read_bytes()))
+        facts = _facts(Path(made.file).read_bytes(), brought.suffix)
         catalog.put_model(facts, name=Path(made.file).stem, derived_from=brought.facts.sha256)

@@ -1,8 +1,9 @@
-"""A foreign `.tflite` with a tail of ours: its layers stay, bit for bit, but for the last."""
+"""A foreign model with a tail of ours: its layers stay, bit for bit, but for the last."""
 
 from dataclasses import dataclass
 
 from edge.artifact import Artifact
+from edge.onnx_file import is_onnx
 from edge.spec import ModelSpec
 from server.bring.feature import Feature, feature_of, named_feature
 from server.bring.graft import graft
@@ -27,18 +28,24 @@ class Hybrid:
 
 
 def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hybrid") -> Hybrid:
-    """Replace what lies behind a tensor of a `.tflite`.
+    """Replace what lies behind a tensor of a `.tflite` or `.onnx`.
 
     Args:
         data: the foreign file.
         tail: what takes its place.
-        layer: the tensor, by name or number; None: the input of the last layer with weights.
+        layer: the tensor, by name or (in a `.tflite`) number; None: the input of the last layer
+            with weights.
         name: what the new file calls itself.
 
     Raises:
         ArtifactError: the file is broken, or no tail can go there.
         UsageError: no such tensor, or a tail that is none.
+        MissingExtra: an `.onnx` came, and onnx is not installed.
     """
+    if is_onnx(data):
+        from server.bring.onnx_hybrid import onnx_hybrid
+
+        return Hybrid(*onnx_hybrid(data, tail, layer=layer, name=name))
     artifact = Artifact(data)
     feature = feature_of(artifact) if layer is None else named_feature(artifact, layer)
     spec = tail_spec(feature.shape, tail, mean=feature.mean)

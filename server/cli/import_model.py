@@ -19,7 +19,9 @@ _POOLS = ("auto", "flatten", "mean")
 
 
 def import_model(
-    file: Annotated[str, typer.Argument(help="A .tflite that others made.")],
+    file: Annotated[
+        str, typer.Argument(help="A .tflite or .onnx; or FILE.py:FUNCTION for a torch module.")
+    ],
     classes: Annotated[
         int | None, typer.Option(min=2, help="Give it a tail for so many classes.")
     ] = None,
@@ -38,6 +40,9 @@ def import_model(
     pool: Annotated[
         str, typer.Option(help="Of features with height and width: auto, flatten or mean.")
     ] = "auto",
+    input_shape: Annotated[
+        str, typer.Option(help="Of a torch module's input, by comma, the batch first.")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of the tail's first weights.")] = 0,
     name: Annotated[str | None, typer.Option(help="Of the new file; else FILE-hybrid.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the new file.")] = Path("imported"),
@@ -58,19 +63,20 @@ def import_model(
 
     if pool not in _POOLS:
         raise UsageError(f"--pool {pool} came, {', '.join(_POOLS)} are known.")
-    hidden, pooling = _widths(tail_hidden), cast("Pooling", pool)
+    hidden, pooling = _widths(tail_hidden, "--tail-hidden"), cast("Pooling", pool)
     tail = tail_of_options(classes, outputs, loss, hidden=hidden, pooling=pooling, seed=seed)
-    brought = bring(Path(file))
+    brought = bring(file, _widths(input_shape, "--input-shape"))
+    stem = Path(file).stem if ".py:" not in file else file.rpartition(":")[2]
     made = None
     if tail is not None:
-        title = name or f"{Path(file).stem}-hybrid"
+        title = name or f"{stem}-hybrid"
         made = make(brought, tail, layer=layer, name=title, out=out)
     if describe_in is not None:
         from ontology.catalog import Catalog
         from server.cli.catalog_folder import located
 
         with Catalog.open(located(describe_in)) as catalog:
-            describe_into(catalog, brought, made, Path(file).stem)
+            describe_into(catalog, brought, made, stem)
     if as_json:
         print_json({"model": asdict(brought.facts), "hybrid": made and asdict(made)})
         return
@@ -106,10 +112,10 @@ def _front(made: "Made") -> str:
     return f"a runtime for .{made.front}: hosts with tinyfleet[{made.front}]"
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def _widths(text: str, flag: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UsageError(
-            f"--tail-hidden {text!r} came, whole numbers by comma are needed.", hint="32 or 32,16"
+            f"{flag} {text!r} came, whole numbers by comma are needed.", hint="32 or 32,16"
         ) from None

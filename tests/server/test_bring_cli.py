@@ -9,9 +9,11 @@ import pytest
 
 from edge.artifact import Artifact
 from edge.errors import ExitCode
+from edge.spec import ModelSpec
 from ontology.catalog import Catalog
 from ontology.namespaces import TF
 from server.cli.app import main
+from server.export import onnx
 from tests.server.foreign import FILES, NEEDED, ROOT, foreign
 
 pytestmark = NEEDED
@@ -79,6 +81,19 @@ def test_what_cannot_be_is_refused(
     assert main(line) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_onnx_is_imported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = ModelSpec.mlp([6, 5, 3], hidden="relu", output="softmax")
+    path = tmp_path / "mlp.onnx"
+    path.write_bytes(onnx.write(spec, spec.initial(0), name="mlp"))
+    line = ["server", "import", str(path), "--outputs", "2", "--loss", "mse", "--json"]
+    line += ["--out", str(tmp_path), "--describe-in", str(tmp_path / "catalog")]
+    assert main(line) == 0
+    made = json.loads(capsys.readouterr().out)["hybrid"]
+    artifact = Artifact((tmp_path / "mlp-hybrid.onnx").read_bytes())
+    assert made["sha256"] == artifact.sha256 and made["front"] == "onnx"
+    assert artifact.tail_spec == ModelSpec.mlp([5, 2], hidden="relu", output="linear")
 
 
 def test_other_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

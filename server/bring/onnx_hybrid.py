@@ -1,0 +1,128 @@
+"""A foreign `.onnx` with a tail of ours: its nodes stay as they are, but for the last."""
+
+from typing import Any
+
+import numpy as np
+
+from edge.chain import UnsupportedOperator
+from edge.layers import LayerSpec, PoolSpec
+from edge.onnx_file import FEATURES, TAIL
+from edge.spec import ModelSpec
+from server.bring.feature import Feature
+from server.bring.onnx_feature import loaded, onnx_feature
+from server.bring.tail import Tail, tail_spec
+from server.export import tflite
+
+__all__ = ["onnx_hybrid"]
+
+_OLDEST = 7  # opset from which Gemm takes a bias of one dimension
+
+
+def onnx_hybrid(
+    data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hybrid"
+) -> tuple[bytes, Feature, ModelSpec]:
+    """Replace what lies behind a tensor of an `.onnx`.
+
+    Args:
+        data: the foreign file.
+        tail: what takes its place.
+        layer: the tensor, by name; None: the input of the last layer with weights.
+        name: what the new file calls itself.
+
+    Returns:
+        The file, the tensor, and the tail's layers: dense ones, on features that are flat.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+        ArtifactError: the file is broken, or no tail can go there.
+        UsageError: no such tensor, or a tail that is none.
+    """
+    model = loaded(data)
+    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
+    if opset < _OLDEST:
+        raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
+    feature = onnx_feature(model, layer)
+    whole = tail_spec(feature.shape, tail, mean=feature.mean)
+    spec = ModelSpec.of([one for one in whole.layers if isinstance(one, LayerSpec)])
+    averaged = any(isinstance(one, PoolSpec) for one in whole.layers)
+    if any(one.name == TAIL for one in model.graph.initializer):
+        raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
+    _rebuild(model, feature, spec, averaged, tail.seed)
+    model.doc_string = name
+    import onnx
+
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True)), feature, spec
+
+
+def _rebuild(model: Any, feature: Feature, spec: ModelSpec, averaged: bool, seed: int) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    kept = [graph.node[index] for index in feature.operators]
+    nodes = _joined(feature, averaged)
+    parameters = spec.initial(seed)
+    constants, current = [], FEATURES
+    for index, (layer, parts) in enumerate(zip(spec.layers, spec.split(parameters), strict=True)):
+        names = [f"{TAIL}/{index}/{kind}" for kind in ("weights", "bias")]
+        constants += [
+            numpy_helper.from_array(np.ascontiguousarray(part), named)
+            for part, named in zip(parts, names, strict=True)
+        ]
+        out = f"{TAIL}/{index}/sum"
+        nodes.append(_node("Gemm", [current, *names], out, transB=1))
+        current = out
+        if layer.activation in ("relu", "softmax"):
+            kind = {"relu": "Relu", "softmax": "Softmax"}[layer.activation]
+            options = {"axis": 1} if kind == "Softmax" else {}
+            current = f"{TAIL}/{index}/{layer.activation}"
+            nodes.append(_node(kind, [out], current, **options))
+    template = np.frombuffer(tflite.write(spec, parameters, name="tail"), np.uint8)
+    constants.append(numpy_helper.from_array(template, TAIL))
+    read = {name for node in kept for name in _names(node)}
+    old = [one for one in graph.initializer if one.name in read]
+    inputs = [one for one in graph.input if one.name in read or not _constant(graph, one.name)]
+    batch = _batch(graph)
+    value = helper.make_tensor_value_info
+    made = helper.make_graph(
+        [*kept, *nodes],
+        graph.name or "hybrid",
+        inputs,
+        [value(current, TensorProto.FLOAT, [batch, spec.n_out])],
+        [*old, *constants],
+        value_info=[value(FEATURES, TensorProto.FLOAT, [batch, spec.n_in])],
+    )
+    model.graph.CopyFrom(made)
+
+
+def _joined(feature: Feature, averaged: bool) -> list[Any]:
+    """Nodes between the foreign tensor and the flat features; they are part of the front."""
+    if averaged:
+        mean = f"{FEATURES}/mean"
+        first = _node("GlobalAveragePool", [feature.name], mean)
+        return [first, _node("Flatten", [mean], FEATURES, axis=1)]
+    return [_node("Flatten", [feature.name], FEATURES, axis=1)]
+
+
+def _node(operator: str, inputs: list[str], out: str, **options: Any) -> Any:
+    from onnx import helper
+
+    return helper.make_node(operator, inputs, [out], name=out, **options)
+
+
+def _names(node: Any) -> list[str]:
+    found = list(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            found += [name for inner in graph.node for name in _names(inner)]
+    return found
+
+
+def _constant(graph: Any, name: str) -> bool:
+    return any(one.name == name for one in graph.initializer)
+
+
+def _batch(graph: Any) -> str | int:
+    """The batch of the input: fixed or named."""
+    sizes = graph.input[0].type.tensor_type.shape.dim
+    return int(sizes[0].dim_value) or "batch" if sizes else "batch"

@@ -1,0 +1,123 @@
+"""Torch modules of others become hybrids that a device learns on."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.artifact import Artifact
+from edge.errors import ArtifactError, ExitCode, MissingExtra, UsageError
+from edge.fronted import learner_of
+from edge.runtime import load
+from server.bring.hybrid import hybrid
+from server.bring.tail import Tail
+from server.bring.torch_module import module_onnx
+from server.cli.app import main
+
+torch = pytest.importorskip("torch")
+
+MODULE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.norm, self.head = nn.BatchNorm2d(4), nn.Linear(4, 5)
+
+    def features(self, x):
+        x = torch.relu(self.one(x))
+        return (x + torch.relu(self.norm(self.two(x)))).mean((2, 3))
+
+    def forward(self, x):
+        return torch.softmax(self.head(self.features(x)), 1)
+
+def net():
+    torch.manual_seed(3)
+    return Net()
+
+def wrong():
+    return 5
+
+def broken():
+    raise RuntimeError("no weights here")
+
+class Odd(nn.Module):
+    def forward(self, x):
+        raise ValueError("cannot be traced")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    path = tmp_path / "net.py"
+    path.write_text(MODULE)
+    return str(path)
+
+
+def test_a_module_keeps_its_features(source: str) -> None:
+    data = module_onnx(f"{source}:net", (1, 1, 8, 8))
+    assert data == module_onnx(f"{source}:net", (1, 1, 8, 8))
+    made = hybrid(data, Tail(2, seed=1))
+    assert made.feature.shape == (1, 4) and made.feature.replaced == "Gemm"
+    x = np.random.default_rng(0).normal(size=(6, 64)).astype(np.float32)
+    space: dict[str, object] = {}
+    exec(compile(MODULE, source, "exec"), space)
+    net = space["net"]().eval()  # type: ignore[operator]
+    with torch.no_grad():
+        images = torch.from_numpy(x.reshape(6, 1, 8, 8))
+        features, answers = net.features(images).numpy(), net(images).numpy()
+    front = load(Artifact(made.data).front)
+    np.testing.assert_allclose(front.run(x), features, atol=1e-5)
+    np.testing.assert_allclose(load(data).run(x), answers, atol=1e-5)
+    learner = learner_of(made.data)
+    np.testing.assert_allclose(learner.predict_many(x), load(made.data).run(x), atol=2e-6)
+    before = learner.loss_one(x[0], [1])
+    for _ in range(20):
+        learner.learn_one(x[0], [1], rate=0.1)
+    assert learner.loss_one(x[0], [1]) < 0.5 * before
+
+
+def test_the_command_takes_a_module(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["server", "import", f"{source}:net", "--input-shape", "1,1,8,8", "--classes", "2"]
+    assert main([*line, "--out", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["hybrid"]["file"]) == tmp_path / "net-hybrid.onnx"
+    assert told["model"]["operators"].count("Conv") == 1 and told["hybrid"]["tail"] == [4, 2]
+    assert main([*line[:3], "--classes", "2"]) == ExitCode.USAGE
+    assert "--input-shape 1,3,32,32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "said"),
+    [
+        ("none", UsageError, "has no function 'none'"),
+        ("number", UsageError, "has no function 'number'"),
+        ("wrong", UsageError, "gave int, a torch.nn.Module"),
+        ("broken", UsageError, "RuntimeError: no weights here"),
+        ("Odd", ArtifactError, "cannot be traced"),
+    ],
+)
+def test_what_gives_no_module_is_refused(
+    source: str, function: str, kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        module_onnx(f"{source}:{function}", (1, 1, 8, 8))
+
+
+def test_other_inputs_are_refused(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        module_onnx("nowhere.py:net", (1, 4))
+    with pytest.raises(ArtifactError, match="cannot export"):
+        module_onnx(f"{source}:net", (1, 2, 8, 8))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match="torch is not installed") as caught:
+        module_onnx(f"{source}:net", (1, 1, 8, 8))
+    assert caught.value.hint == "pip install 'tinyfleet[meta,server]'"

@@ -15,7 +15,7 @@ setup(
             "edge.learner._tinylearn",
             sources=sorted(str(path) for path in (LEARNER / "src").glob("*.c")),
             include_dirs=[str(LEARNER / "include"), str(LEARNER / "src")],
-            extra_compile_args=["-std=c99", "-O3", "-ffp-contract=off", "-Wall", "-Wextra"],
+            extra_compile_args=["-std=c99", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-g0"],
             optional=True,
         )
     ]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from agent import measure as agent_figures
 from harness import Figure, figure, show
 
 from edge.artifact import Artifact
@@ -168,10 +169,11 @@ def _loss(task: Task, before: float, after: float) -> float:
 
 
 def measure() -> Iterator[Figure]:
-    """The figures of each application."""
+    """The figures of each application, and of the agent that runs them."""
     python = tensorflow()
     for name, found in trained():
         yield from compared(name, found, python)
+    yield from agent_figures()
 
 
 def main() -> int:

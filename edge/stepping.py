@@ -45,7 +45,7 @@ class Steps:
         if not 0 <= np.float32(self.momentum) < 1:
             raise UsageError(f"momentum is {self.momentum}, 0 to below 1 is allowed.")
         for name, value in (("weight decay", self.decay), ("clip", self.clip)):
-            if not 0 <= value <= np.finfo(np.float32).max:
+            if not 0 <= value <= float(np.finfo(np.float32).max):
                 raise UsageError(f"{name} is {value}, a finite number from 0 is needed.")
         for name, chosen, known in (
             ("arithmetic", self.arithmetic, get_args(Arithmetic)),

@@ -116,6 +116,10 @@ class NativeLearner:
         self._velocity = self._count if flags & MOMENTUM else 0
         kept = self._velocity + (4 * int(sizes.features) if standardise else 0)
         self._kept = self._arena[self._count : self._count + kept]
+        # Made once: on small models their making takes longer than the step itself.
+        self._x, self._t = np.zeros(self.n_in, np.float32), np.zeros(sizes.target, np.float32)
+        self._at_x, self._at_t = self._x.ctypes.data, self._t.ctypes.data
+        self._loss = ctypes.c_float()
 
     @property
     def parameters(self) -> Float32:
@@ -133,8 +137,9 @@ class NativeLearner:
 
     def predict_one(self, x: Any) -> Float32:
         """Outputs for one input: float32 [n_in] to float32 [n_out]."""
-        x, y = as_vector(x, self.n_in, "x"), np.empty(self.n_out, np.float32)
-        raise_for(self._lib.tl_learner_predict(self._learner, x.ctypes.data, y.ctypes.data))
+        _put(x, self._x, "x")
+        y = np.empty(self.n_out, np.float32)
+        raise_for(self._lib.tl_learner_predict(self._learner, self._at_x, y.ctypes.data))
         return y
 
     def predict_many(self, x: Any) -> Float32:
@@ -161,10 +166,10 @@ class NativeLearner:
 
     def loss_one(self, x: Any, target: Any) -> float:
         """Loss of one sample, without learning from it."""
-        x, t = as_vector(x, self.n_in, "x"), as_vector(target, self.sizes.target, "target")
-        loss = ctypes.c_float()
-        raise_for(self._lib.tl_learner_loss(self._learner, x.ctypes.data, t.ctypes.data, loss))
-        return float(loss.value)
+        _put(x, self._x, "x")
+        _put(target, self._t, "target")
+        raise_for(self._lib.tl_learner_loss(self._learner, self._at_x, self._at_t, self._loss))
+        return self._loss.value
 
     def learn_one(self, x: Any, target: Any, *, rate: float) -> float:
         """Take one SGD step on one sample.
@@ -181,12 +186,12 @@ class NativeLearner:
             NonFinite: NaN or infinity; the weights are as they were.
             UsageError: a wrong shape or class index.
         """
-        x, t = as_vector(x, self.n_in, "x"), as_vector(target, self.sizes.target, "target")
-        loss = ctypes.c_float()
+        _put(x, self._x, "x")
+        _put(target, self._t, "target")
         raise_for(
-            self._lib.tl_learner_learn(self._learner, x.ctypes.data, t.ctypes.data, rate, loss)
+            self._lib.tl_learner_learn(self._learner, self._at_x, self._at_t, rate, self._loss)
         )
-        return float(loss.value)
+        return self._loss.value
 
     def learn_many(self, x: Any, targets: Any, *, rate: float) -> Float32:
         """Take one step on each sample in turn: the same bits as a loop of `learn_one`.
@@ -265,3 +270,15 @@ class NativeLearner:
         self.parameters = state["parameters"]
         self._kept[:] = statistics
         self._learner.standardiser.count = int(state["count"])
+
+
+def _put(values: Any, into: Float32, what: str) -> None:
+    """Copy into a float32 [n] that the learner reads from.
+
+    Raises:
+        UsageError: another number of values.
+    """
+    array = np.asarray(values)
+    if array.shape != into.shape:
+        array = as_vector(array, into.size, what)
+    into[:] = array

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import runtime
+from edge import fronted, runtime
 from edge.artifact import Artifact
 from edge.broker import LocalBroker, find_mosquitto
 from edge.chain import UnsupportedOperator
@@ -18,7 +18,7 @@ from edge.errors import ArtifactError, DoesNotFit, ExitCode, MissingExtra, Usage
 from edge.fronted import FrontedLearner, learner_of
 from edge.host import HostWorker
 from edge.layout import layout_of
-from edge.learner import NonFinite, OnlineLearner
+from edge.learner import NonFinite, OnlineLearner, ReferenceLearner
 from edge.messages import Command, Plan
 from edge.session import DeviceSession
 from edge.sources import Replay
@@ -135,6 +135,21 @@ def test_the_host_learns_on_features_as_the_learner_would() -> None:
     assert (result.loss_first, result.loss_last) == (twin.loss_first, twin.loss_last)
     watched = worker.watch(8, plan)
     assert watched.samples == 8
+
+
+def test_the_twin_learns_on_features_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = small_samples()
+    native = learner_of(SMALL, standardise=True)
+    monkeypatch.setattr(fronted, "OnlineLearner", ReferenceLearner)
+    twin = learner_of(SMALL, standardise=True)
+    assert (native.backend, twin.backend) == ("c", "numpy")
+    losses = native.learn_many(x, y, rate=0.05)
+    assert losses.tobytes() == twin.learn_many(x, y, rate=0.05).tobytes()
+    assert native.predict_many(x).tobytes() == twin.predict_many(x).tobytes()
+    assert twin.loss_one(x[0], [y[0]]) == native.loss_one(x[0], [y[0]])
+    other = learner_of(SMALL, standardise=True)
+    other.load_state(twin.state())
+    assert other.predict_one(x[1]).tobytes() == native.predict_one(x[1]).tobytes()
 
 
 def test_a_front_tells_layouts_apart() -> None:

@@ -14,7 +14,7 @@ from server.model_file import read_model
 from server.presets import strategy_options
 from server.simulate import SimulatedRound, Simulation, new_model, simulate, why_not
 from server.strategies import STRATEGIES, Strategy, get_strategy
-from server.tasks import Task, get_task
+from server.tasks import OWN, Task, get_task
 
 __all__ = ["ENGINES", "Experiment", "base_model", "parsed"]
 
@@ -119,10 +119,14 @@ def base_model(task: Task, path: Path | None, seed: int) -> Artifact:
 
     Raises:
         UsageError: the file cannot be read, or is not one of the task.
+        UnsupportedOperator: of task own: nothing in the file can be trained.
     """
     if path is None:
         return new_model(task, seed=seed)
-    artifact = read_model(path)
+    artifact = read_model(path, onnx=task.name == OWN)
+    if task.name == OWN:
+        _ = artifact.tail_spec  # raises where nothing can be trained
+        return artifact
     spec = task.spec()
     if artifact.spec.digest() != spec.digest():
         raise UsageError(

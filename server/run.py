@@ -20,7 +20,7 @@ from server.keeper import Keeper
 from server.reports import report_of
 from server.rounds import Coordinator, RoundReport, RunResult, Settings
 from server.strategies import get_strategy
-from server.tasks import Task, get_task
+from server.tasks import OWN, Task, get_task
 from server.transports.mqtt import MqttTransport
 
 __all__ = ["Run", "RunConfig", "RunFolder", "new_run_name", "read_config", "stored_config"]
@@ -213,7 +213,7 @@ class Run:
             on_wait: called again and again while too few devices can be asked.
         """
         config, asked = self.config, cohort or self._everyone
-        evaluate = self._evaluate if config.evaluate_every else None
+        evaluate = self._evaluate if config.evaluate_every and config.task != OWN else None
         if base is None:
             self._catch_up()
             coordinator = Coordinator.resume(

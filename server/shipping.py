@@ -250,7 +250,7 @@ def roll_out(
     from ontology.catalog import Catalog
     from ontology.named import named_queries
 
-    artifact = read_model(path)
+    artifact = read_model(path, onnx=True)
     by_query = where.endswith(".rq") or where in named_queries()
     if by_query and catalog is None:
         raise UsageError("a query needs a catalogue to ask.", hint="--catalog runs/latest/catalog")

@@ -36,7 +36,9 @@ app = typer.Typer(
     help="Federated meta-learning: run rounds, simulate, export, roll out.", no_args_is_help=True
 )
 
-Task = Annotated[str, typer.Option(help="Such as sine or characters; see docs/TASKS.md.")]
+Task = Annotated[
+    str, typer.Option(help="Such as sine (docs/TASKS.md); own: --base, and data on devices alone.")
+]
 Strategy = Annotated[str, typer.Option(help="Such as reptile; see docs/STRATEGIES.md.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How many rounds.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
@@ -59,7 +61,9 @@ Robust = Annotated[
     ),
 ]
 CohortSize = Annotated[int | None, typer.Option(help="Devices in a round.")]
-Base = Annotated[Path | None, typer.Option(help="A .tflite to start from instead of fresh.")]
+Base = Annotated[
+    Path | None, typer.Option(help="A .tflite (or .onnx hybrid) to start from instead of fresh.")
+]
 
 
 @app.command()
@@ -387,6 +391,7 @@ def _is_done(folder: "RunFolder") -> bool:
 def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
     from dataclasses import asdict
 
+    from edge.onnx_file import is_onnx
     from server.cli.program import program
     from server.cli.progress import play_with_bar
     from server.cohort_query import devices_by_query
@@ -404,7 +409,8 @@ def _play(running: Any, base: Any, cohort: str, trackers: Any) -> int:
         cohort=asked,
         on_round=lambda report: trackers.metrics(report.metrics, report.round),
     )
-    path = running.folder.keep(result.artifact, "model.f32.tflite")
+    kind = "onnx" if is_onnx(result.artifact.data) else "f32.tflite"
+    path = running.folder.keep(result.artifact, f"model.{kind}")
     trackers.artefact(path)
     typer.echo(f"{result.status} after round {result.rounds_done}; model in {path}")
     if result.status == "stopped":

@@ -7,8 +7,10 @@ from typing import Any, cast
 from edge.errors import UsageError
 from server.option_types import check_types
 from server.tasks.base import Client, Episode, EpisodeSensor, Split, Task
+from server.tasks.own import OWN
 
 __all__ = [
+    "OWN",
     "TASKS",
     "Client",
     "Episode",
@@ -37,15 +39,16 @@ def get_task(name: str, **options: Any) -> Task:
     """Make a task by name.
 
     Args:
-        name: one of `TASKS`.
+        name: one of `TASKS`; or `own`, whose data is on the devices alone.
         **options: of that task, such as `ways` of characters.
 
     Raises:
         UsageError: an unknown name or option.
     """
-    if name not in _WHERE:
+    found = ("own", "OwnTask") if name == OWN else _WHERE.get(name)
+    if found is None:
         raise UsageError(f"task {name!r} is unknown.", hint=f"one of {', '.join(TASKS)}")
-    module, kind = _WHERE[name]
+    module, kind = found
     made = getattr(import_module(f"server.tasks.{module}"), kind)
     allowed = list(signature(made).parameters)
     if unknown := sorted(options.keys() - set(allowed)):

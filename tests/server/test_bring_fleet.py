@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import runtime
+from edge import fronted, runtime
 from edge.artifact import Artifact
 from edge.broker import LocalBroker, find_mosquitto
 from edge.chain import UnsupportedOperator
-from edge.errors import ArtifactError, DoesNotFit, MissingExtra, UsageError
+from edge.errors import ArtifactError, DoesNotFit, ExitCode, MissingExtra, UsageError
 from edge.fronted import FrontedLearner, learner_of
 from edge.host import HostWorker
 from edge.layout import layout_of
-from edge.learner import NonFinite, OnlineLearner
+from edge.learner import NonFinite, OnlineLearner, ReferenceLearner
 from edge.messages import Command, Plan
 from edge.session import DeviceSession
 from edge.sources import Replay
@@ -27,10 +27,12 @@ from edge.store import ArtefactStore
 from edge.topics import SiteTopics
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
+from server.cli.app import main
 from server.journal import Journal
 from server.rollout import agreement, deploy
 from server.rounds import Coordinator, Settings
 from server.strategies import get_strategy
+from server.tasks import TASKS, get_task
 from server.transports.mqtt import MqttTransport
 from tests.server.foreign import FILES, NEEDED, foreign
 
@@ -135,6 +137,21 @@ def test_the_host_learns_on_features_as_the_learner_would() -> None:
     assert watched.samples == 8
 
 
+def test_the_twin_learns_on_features_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = small_samples()
+    native = learner_of(SMALL, standardise=True)
+    monkeypatch.setattr(fronted, "OnlineLearner", ReferenceLearner)
+    twin = learner_of(SMALL, standardise=True)
+    assert (native.backend, twin.backend) == ("c", "numpy")
+    losses = native.learn_many(x, y, rate=0.05)
+    assert losses.tobytes() == twin.learn_many(x, y, rate=0.05).tobytes()
+    assert native.predict_many(x).tobytes() == twin.predict_many(x).tobytes()
+    assert twin.loss_one(x[0], [y[0]]) == native.loss_one(x[0], [y[0]])
+    other = learner_of(SMALL, standardise=True)
+    other.load_state(twin.state())
+    assert other.predict_one(x[1]).tobytes() == native.predict_one(x[1]).tobytes()
+
+
 def test_a_front_tells_layouts_apart() -> None:
     plan = Plan("s", 0.1, 4)
     layout, parameters = layout_of(Artifact(SMALL), plan)
@@ -209,3 +226,32 @@ def test_two_threads_that_read_files_do_not_wait_for_each_other() -> None:
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_rounds_from_the_command_line_need_no_task_of_ours(
+    broker: LocalBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base.tflite"
+    base.write_bytes(SMALL)
+    worker = HostWorker(Replay(*small_samples()))
+    line = ["server", "run", "--task", "own", "--strategy", "fedavg", "--rounds", "2"]
+    line += ["--samples", "8", "--epochs", "4", "--rate", "0.05", "--broker", broker.url]
+    line += ["--site", "own", "--out", str(tmp_path / "runs")]
+    with DeviceSession(broker.options, SiteTopics("own").device("d0"), worker):
+        assert main([*line, "--base", str(base)]) == 0
+        assert "done after round 2" in capsys.readouterr().out
+        assert main(line) == ExitCode.USAGE
+        assert "--base model.tflite" in capsys.readouterr().err
+    (learnt,) = (tmp_path / "runs").rglob("model.f32.tflite")
+    before, after = HostWorker(Replay(*small_samples())), HostWorker(Replay(*small_samples()))
+    before.deploy(SMALL)
+    after.deploy(learnt.read_bytes())
+    assert float(after.evaluate(8)["loss"]) < 0.5 * float(before.evaluate(8)["loss"])
+
+
+def test_the_own_task_has_no_data_here() -> None:
+    task = get_task("own")
+    assert task.clients("train") == 0 and "own" not in TASKS
+    with pytest.raises(UsageError, match="on the devices"):
+        task.client(0, "train")
+    assert main(["server", "simulate", "--task", "own"]) == ExitCode.USAGE

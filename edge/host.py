@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from edge.keeping import KEEP_EVERY, Keeper
 from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
 from edge.learnt import Learnt
+from edge.memory import usable_memory
 from edge.messages import Plan
 from edge.ports import Sensor
 from edge.practice import Practice, Watcher
@@ -44,10 +44,8 @@ class NothingDeployed(TinyfleetError):
 
 
 def host_profile() -> DeviceProfile:
-    """The profile of this machine."""
-    ram = LINUX.ram
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """The profile of this machine, with the memory that this process may use."""
+    ram = usable_memory() or LINUX.ram
     machine = platform.machine() or "unknown"
     return replace(LINUX, ram=ram, title=f"Linux host ({machine})")
 

@@ -27,7 +27,11 @@ def library_path() -> Path | None:
     if os.environ.get("TINYFLEET_LEARNER") == "reference":
         return None
     installed = find_spec("edge.learner._tinylearn")
-    if installed is not None and installed.origin is not None and _is_current(installed.origin):
+    if (
+        installed is not None
+        and installed.origin is not None
+        and _is_current(Path(installed.origin))
+    ):
         return Path(installed.origin)
     return _compiled()
 
@@ -36,10 +40,16 @@ def _sources() -> list[Path]:
     return sorted([*(FOLDER / "src").glob("*.[ch]"), *(FOLDER / "include").glob("*.h")])
 
 
-def _is_current(library: str) -> bool:
-    """Whether an in-place build is newer than its sources (always so for an installed one)."""
+def _is_current(library: Path) -> bool:
+    """Whether a build belongs to the sources beside it.
+
+    That of an installed package does, whatever the times of its files: installers write them in
+    any order, and a device may have no compiler. One made in place must be newer than its sources.
+    """
+    if any(FOLDER.parents[1].glob("tinyfleet-*.dist-info")):
+        return True
     newest = max((path.stat().st_mtime for path in _sources()), default=0.0)
-    return Path(library).stat().st_mtime >= newest
+    return library.stat().st_mtime >= newest
 
 
 def _compiler() -> list[str] | None:
@@ -67,21 +77,21 @@ def compiled(
         include: folders of headers.
 
     Returns:
-        The shared library; None where there is no compiler, or it refuses.
+        The shared library; None where there is no compiler, or it refuses, or no cache folder.
     """
     if not any(path.suffix == ".c" for path in sources):
         return None
     content = b"".join(path.read_bytes() for path in sources) + " ".join(flags).encode()
     digest = hashlib.sha256(content).hexdigest()[:16]
-    cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    library = cache_root / "tinyfleet" / f"{name}-{digest}-{sys.platform}.so"
-    if library.exists():
-        return library
-    compiler = _compiler()
-    if compiler is None:
-        return None
     c_files = [str(path) for path in sources if path.suffix == ".c"]
     try:
+        cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        library = cache_root / "tinyfleet" / f"{name}-{digest}-{sys.platform}.so"
+        if library.exists():
+            return library
+        compiler = _compiler()
+        if compiler is None:
+            return None
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             built = Path(folder) / library.name
@@ -89,6 +99,6 @@ def compiled(
             command = [*compiler, *flags, *folders, *c_files, "-o", str(built)]
             subprocess.run(command, check=True, capture_output=True)
             built.replace(library)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, RuntimeError, subprocess.CalledProcessError):  # a user may have no home
         return None
     return library

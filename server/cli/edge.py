@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.errors import UsageError
+from edge.errors import ExitCode, UsageError
 from edge.keeping import KEEP_EVERY
 from server.cli.options import (
     DEFAULT_BROKER,
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Agents: what runs on a device or beside it.", no_args_is_help=True)
 
+Device = Annotated[str, typer.Option("--id", envvar="TINYFLEET_ID", help="Name of this device.")]
 State = Annotated[
     Path,
-    typer.Option("--state", help="Folder that keeps the model and what it learnt, for one agent."),
+    typer.Option(
+        "--state",
+        envvar="TINYFLEET_STATE",
+        help="Folder that keeps the model and what it learnt, for one agent.",
+    ),
 ]
 KeepEvery = Annotated[
     float,
@@ -44,12 +49,13 @@ KeepEvery = Annotated[
 
 @app.command()
 def run(
-    device: Annotated[str, typer.Option("--id", help="Name of this device.")],
+    device: Device,
     samples: Annotated[
         str,
         typer.Option(
+            envvar="TINYFLEET_SAMPLES",
             help="FILE.npz with x and y, FILE.csv, '-' for JSON lines, mqtt:TOPIC, iio:device0, or "
-            "task:NAME:CLIENT."
+            "task:NAME:CLIENT.",
         ),
     ],
     state: State = Path("tinyfleet-state"),
@@ -80,6 +86,34 @@ def run(
             keep_every=keep_every,
             on_ready=lambda session: say_online(session, options),
         )
+
+
+@app.command()
+def status(
+    device: Device,
+    broker: Broker = DEFAULT_BROKER,
+    site: Site = "default",
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    username: Username = None,
+    password: Password = None,
+) -> None:
+    """Say whether a device is online; exit code 1 if it is not.
+
+    Example: tinyfleet edge status --id gateway-1
+    """
+    from edge.presence import state_of
+    from edge.topics import DeviceTopics
+
+    options = broker_options(broker, ca, cert, key, username, password)
+    state = state_of(options, DeviceTopics(site, device))
+    if state is None:
+        typer.echo(f"{device} has never been online at {options.address}, site {site}")
+        raise typer.Exit(ExitCode.FAILED)
+    model = f"model {state.running[:12]}" if state.running else "no model yet"
+    typer.echo(f"{device} is {state.status} at {options.address}, site {site}, {model}")
+    raise typer.Exit(ExitCode.OK if state.status == "online" else ExitCode.FAILED)
 
 
 @app.command()

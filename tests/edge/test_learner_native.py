@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ArtifactError, TinyfleetError
 from edge.learner import NativeLearner
+from edge.learner.build import compiled
 from edge.learner.native import CLayer, CLearner, CModel, CSizes, library
 from edge.spec import ModelSpec
 from server.export import tflite
@@ -35,6 +36,22 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
     command = ["gcc", *STRICT.split(), f"-I{FOLDER / 'include'}", "-c", *SOURCES]
     subprocess.run(command, check=True, cwd=tmp_path)
+
+
+def test_a_user_without_a_folder_to_write_to_has_no_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "nothing.c"
+    source.write_text("int nothing(void);\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(source))
+    assert compiled("nothing", [source], ["-shared"], []) is None
+    monkeypatch.delenv("XDG_CACHE_HOME")
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert compiled("nothing", [source], ["-shared"], []) is None
 
 
 @needs_c

@@ -1,86 +1,105 @@
-"""What is shipped to run an agent as a service, and the example with a sensor of one's own."""
+"""The service and the image start the agent as documented, with no more rights than it needs."""
 
-import configparser
+import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from edge.broker import LocalBroker
-from server.cli.app import app
+from server.cli import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy" / "systemd" / "tinyfleet-agent@.service"
-PROGRAM = "/opt/tinyfleet/bin/tinyfleet"
+IMAGE = ROOT / "deploy" / "container" / "Containerfile"
 
 
-def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
-    return parser
+def unit() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in UNIT.read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
 
 
-def options_of_run() -> set[str]:
-    group = typer.main.get_command(app).commands["edge"]  # type: ignore[attr-defined]
-    return {name for param in group.commands["run"].params for name in param.opts}
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"^#.*\n", "", IMAGE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]  # type: ignore[misc]
+
+
+def helped(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The help of a `tinyfleet` command line; fails if there is no such command."""
+    assert Path(command[0]).name == "tinyfleet"
+    assert main([*command[1:], "--help"]) == 0
+    return capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / "tinyfleet-agent@pi-1.service"
-    copy.write_text(UNIT.read_text().replace(PROGRAM, "/bin/true"))
-    command = ["systemd-analyze", "verify", "--man=no", str(copy)]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (found.returncode, found.stderr) == (0, "")
+def test_systemd_takes_the_unit_and_finds_it_well_fenced(tmp_path: Path) -> None:
+    program = tmp_path / "tinyfleet"
+    program.symlink_to(sys.executable)
+    here = tmp_path / "tinyfleet-agent@pi-1.service"
+    here.write_text(UNIT.read_text().replace("/opt/tinyfleet/bin/tinyfleet", str(program)))
+    verified = subprocess.run(["systemd-analyze", "verify", here], capture_output=True, text=True)
+    about_ours = [line for line in verified.stderr.splitlines() if "tinyfleet" in line]
+    assert (verified.returncode, about_ours) == (0, [])
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", here],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LANG": "C.UTF-8"},
+    )
+    assert rated.returncode == 0, rated.stdout + rated.stderr
 
 
-def test_the_unit_starts_an_agent_that_there_is() -> None:
-    service = unit()["Service"]
-    words = service["ExecStart"].split()
-    assert words[:3] == [PROGRAM, "edge", "run"]
-    assert {word for word in words if word.startswith("--")} <= options_of_run()
-    assert service["DynamicUser"] == service["NoNewPrivileges"] == "yes"
-    assert service["StateDirectory"] in words[words.index("--state") + 1]
+def test_the_unit_holds_what_the_document_says(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = unit()
+    for name, value in (
+        ("DynamicUser", "yes"),
+        ("NoNewPrivileges", "yes"),
+        ("ProtectSystem", "strict"),
+        ("StateDirectory", "tinyfleet/%i"),
+        ("MemoryMax", "256M"),
+        ("Restart", "always"),
+        ("RestartPreventExitStatus", "2 3"),
+    ):
+        assert fields[name] == [value]
+    text = helped(fields["ExecStart"][0].split(), capsys)
+    given = dict(entry.split("=", 1) for entry in fields["Environment"][0].split())
+    assert given["TINYFLEET_STATE"] == "%S/" + fields["StateDirectory"][0]
+    example = (UNIT.parent / "agent.env").read_text()
+    names = {*given, *re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)}
+    for name in names - {"PYTHONDONTWRITEBYTECODE"}:
+        assert name in text
+    assert "TINYFLEET_SAMPLES" in names
 
 
-def test_the_example_of_settings_has_what_the_agent_reads() -> None:
-    text = (UNIT.parent / "agent.env.example").read_text()
-    names = set(re.findall(r"^(\w+)=", text, re.MULTILINE))
-    group = typer.main.get_command(app).commands["edge"]  # type: ignore[attr-defined]
-    known = {param.envvar for param in group.commands["run"].params}
-    assert names - {"TINYFLEET_SAMPLES"} <= known
-
-
-def test_the_container_starts_an_agent_that_there_is() -> None:
-    text = (ROOT / "deploy" / "container" / "Containerfile").read_text()
-    entry = re.search(r"^ENTRYPOINT \[(.*)\]$", text, re.MULTILINE)
-    assert entry is not None
-    words = re.findall(r'"([^"]*)"', entry[1])
-    assert words[:3] == [PROGRAM, "edge", "run"]
-    assert {word for word in words if word.startswith("--")} <= options_of_run()
-    assert re.search(r"^USER agent$", text, re.MULTILINE)
-
-
-def test_the_example_with_a_sensor_of_ones_own_runs(tmp_path: Path) -> None:
-    with LocalBroker() as broker:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TINYFLEET_BROKER": broker.options.url,
-        }
-        agent = subprocess.Popen(
-            [sys.executable, str(ROOT / "examples" / "agent_in_python.py")],
-            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert agent.stdout is not None and agent.stdout.readline() == "online\n"
-        agent.send_signal(signal.SIGTERM)
-        agent.communicate(timeout=20)
-        assert agent.returncode == 0
-    assert (tmp_path / "state-noise-1").is_dir()
+def test_the_image_is_slim_and_runs_the_agent_as_nobody_special(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = instructions()
+    stages = [i for i, (name, _) in enumerate(found) if name == "FROM"]
+    assert len(stages) == 2 and all("-slim" in found[i][1] for i in stages)
+    last = dict(found[stages[1] :])
+    assert int(last["USER"]) > 0
+    text = helped(json.loads(last["ENTRYPOINT"]), capsys)
+    helped(json.loads(last["HEALTHCHECK"].split("CMD")[1]), capsys)
+    assert f"TINYFLEET_STATE={last['VOLUME']}" in last["ENV"] and "TINYFLEET_STATE" in text
+    copied = {
+        source
+        for name, rest in found[: stages[1]]
+        if name == "COPY"
+        for source in rest.split()[:-1]
+    }
+    assert all((ROOT / source).exists() for source in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    needed = {name.removesuffix("*") for name in packages} | set(
+        project["project"]["license-files"]
+    )
+    assert needed | {project["project"]["readme"], "setup.py", "pyproject.toml"} == copied

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 ENDING = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples" / "agent_in_python.py"})
-"""Those that end by themselves; `test_deploy` runs the other."""
+"""Those that end by themselves; `test_agent_example` runs the other."""
 
 
 @pytest.mark.parametrize("path", ENDING, ids=lambda p: p.name)

@@ -86,3 +86,18 @@ def _model() -> bytes:
 
     spec = ModelSpec.mlp([2, 3, 1])
     return write(spec, spec.initial(0), name="m")
+
+
+def test_an_installed_learner_is_the_one_that_installing_compiled(
+    scripts: Path, tmp_path: Path
+) -> None:
+    """Even where a service has neither a compiler nor a folder to write to."""
+    shown = subprocess.run(
+        [scripts / "python", "-c", "import edge.learner as e; print(e.OnlineLearner.backend)"],
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": "", "XDG_CACHE_HOME": "/proc/nowhere", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.strip() == "c"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from edge.chain import UnsupportedOperator
+from edge.errors import ArtifactError, TinyfleetError
 from edge.layers import LayerSpec, PoolSpec
 from edge.onnx_file import FEATURES, TAIL
 from edge.spec import ModelSpec
@@ -38,19 +39,30 @@ def onnx_hybrid(
         UsageError: no such tensor, or a tail that is none.
     """
     model = loaded(data)
+    try:
+        return _made(model, tail, layer, name)
+    except TinyfleetError:
+        raise
+    except Exception as error:  # what onnx and protobuf raise for names and values that are broken
+        raise ArtifactError(f"onnx refuses the file: {str(error)[:200]}") from error
+
+
+def _made(
+    model: Any, tail: Tail, layer: str | None, name: str
+) -> tuple[bytes, Feature, ModelSpec]:  # fmt: skip
+    import onnx
+
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < _OLDEST:
         raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
+    if any(one.name == TAIL for one in model.graph.initializer):
+        raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
     feature = onnx_feature(model, layer)
     whole = tail_spec(feature.shape, tail, mean=feature.mean)
     spec = ModelSpec.of([one for one in whole.layers if isinstance(one, LayerSpec)])
     averaged = any(isinstance(one, PoolSpec) for one in whole.layers)
-    if any(one.name == TAIL for one in model.graph.initializer):
-        raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
     _rebuild(model, feature, spec, averaged, tail.seed)
     model.doc_string = name
-    import onnx
-
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True)), feature, spec
 

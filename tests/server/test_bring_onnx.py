@@ -211,3 +211,28 @@ def test_a_torn_hybrid_raises_artifact_errors_alone(cut: int, flips: list[tuple[
         return
     except UsageError as error:
         assert "NaN" in error.message
+
+
+FOREIGN = residual()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(FOREIGN) - 1), st.integers(0, 255)), min_size=1, max_size=5
+    )
+)
+def test_a_torn_foreign_file_raises_our_errors_alone(changes: list[tuple[int, int]]) -> None:
+    broken = bytearray(FOREIGN)
+    for place, value in changes:
+        broken[place] = value
+    try:
+        hybrid(bytes(broken), Tail(2))
+    except (ArtifactError, UsageError):
+        return
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    broken = FOREIGN.replace(b"residual", b"resid\xf5al")
+    with pytest.raises(ArtifactError, match="onnx refuses the file"):
+        hybrid(broken, Tail(2))

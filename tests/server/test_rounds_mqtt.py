@@ -40,6 +40,9 @@ class Agent(SensorWorker):
             self.before()
         return super().train(artefact, plan)
 
+    def check(self):
+        return True
+
     def description(self, topics):
         return {"title": topics.device}
 

@@ -1,9 +1,10 @@
-"""Exports of four applications, beside TensorFlow's converter on the same nets and samples.
+"""Exports of four applications, beside TensorFlow's and litert-torch's on the same nets and samples.
 
-int8 files, int8 in and out, ranges from the same training samples; measured on samples of clients
-that took no part. TensorFlow runs in an environment of its own, made once in the cache; without a
-network that cannot be made, and the figures beside it say so. Sine is meta-trained, keywords come
-from `server pretrain`'s recipe, characters and presence from some hundred simulated rounds.
+int8 files, int8 in and out, ranges from the same training samples; litert-torch's take and give
+float32, and their softmax is not rounded to eight bits. Measured on samples of clients that took no
+part. The peers run in environments of their own, made once in the cache; without a network those
+cannot be made, and the figures say so. Sine is meta-trained, keywords come from `server pretrain`'s
+recipe, characters and presence from some hundred simulated rounds.
 """
 
 import argparse
@@ -37,8 +38,10 @@ from server.strategies import get_strategy
 from server.tasks import Task, get_task
 from server.tasks.data import cache_folder
 
-PEER = Path(__file__).parent / "peers" / "tensorflow_int8.py"
-TENSORFLOW = "tensorflow-cpu==2.21.0"
+PEERS = {"tensorflow": "tensorflow-cpu==2.21.0", "litert-torch": "litert-torch==0.10.0"}
+"""Whose int8 files ours are held against, and the package of each."""
+PEER_RUNTIME = "ai-edge-litert"
+"""The newest files of the peers have operators that tflite-runtime does not know."""
 ROUNDS = 300
 CLIENTS, QUERIES = 10, 40
 MOST_LOSS = 0.01
@@ -100,21 +103,23 @@ def _adapted(exact: bytes, episode: Any, how: Adaptation) -> bytes:
     return Artifact(exact).with_parameters(learner.parameters).data
 
 
-def tensorflow() -> Path | None:
-    """The interpreter of an environment with TensorFlow, made where it is missing."""
-    folder = cache_folder() / "peers" / "tensorflow"
+def interpreter(peer: str) -> Path | None:
+    """That of an environment with a peer, made where it is missing; None where it cannot be."""
+    folder = cache_folder() / "peers" / peer
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
         venv.create(folder, with_pip=True, clear=True)
-        made = subprocess.run([python, "-m", "pip", "install", "-q", TENSORFLOW], check=False)
+        made = subprocess.run([python, "-m", "pip", "install", "-q", PEERS[peer]], check=False)
         if made.returncode:
             return None
         (folder / "ready").touch()
     return python
 
 
-def theirs(python: Path, spec: ModelSpec, parameters: np.ndarray, x: np.ndarray) -> bytes:
-    """TensorFlow's int8 file of a net."""
+def theirs(
+    peer: str, python: Path, spec: ModelSpec, parameters: np.ndarray, x: np.ndarray
+) -> bytes:
+    """A peer's int8 file of a net."""
     layers = []
     for layer in spec.layers:
         kind = "conv" if isinstance(layer, ConvSpec) else "dense"
@@ -131,12 +136,13 @@ def theirs(python: Path, spec: ModelSpec, parameters: np.ndarray, x: np.ndarray)
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
         net, out = Path(folder) / "net.npz", Path(folder) / "out.tflite"
         np.savez(net, layers=json.dumps(layers), x=x, **parts)
-        subprocess.run([python, PEER, net, out], check=True, capture_output=True)
+        script = Path(__file__).parent / "peers" / f"{peer.replace('-', '_')}_int8.py"
+        subprocess.run([python, script, net, out], check=True, capture_output=True)
         return out.read_bytes()
 
 
-def compared(name: str, found: Trained, python: Path | None) -> Iterator[Figure]:
-    """Size and noise beside TensorFlow's, and what int8 costs of the metric."""
+def compared(name: str, found: Trained, pythons: dict[str, Path]) -> Iterator[Figure]:
+    """Size and noise beside the best of the peers, and what int8 costs of the metric."""
     task, spec, parameters = found
     x, y, exact = held_out(task, tflite.write(spec, parameters, name=name))
     parameters, ranges = Artifact(exact).parameters(), calibration(task)[0]
@@ -144,15 +150,22 @@ def compared(name: str, found: Trained, python: Path | None) -> Iterator[Figure]
     expected = forward(spec, parameters, x)
     runtime = load(ours).name
     noise = sqnr(expected, load(ours, runtime).run(x))
-    if python is None:
-        yield figure(f"export.{name}.size_vs_litert", None, "x", "", "TensorFlow is not here")
+    sizes, noises = {}, {}
+    for peer, python in pythons.items():
+        file = theirs(peer, python, spec, parameters, ranges)
+        sizes[peer] = len(file)
+        noises[peer] = sqnr(expected, load(file, PEER_RUNTIME).run(x))
+    if not sizes:
+        yield figure(f"export.{name}.size_vs_litert", None, "x", "", "no peer is here")
     else:
-        peer = theirs(python, spec, parameters, ranges)
-        their_noise = sqnr(expected, load(peer, runtime).run(x))
-        note = f"{len(ours):,} bytes, TensorFlow {len(peer):,}"
-        yield figure(f"export.{name}.size_vs_litert", len(ours) / len(peer), "x", "<= 1", note)
-        note = f"{noise:.1f} dB, TensorFlow {their_noise:.1f}, in {runtime}"
-        yield figure(f"export.{name}.sqnr_vs_litert", noise - their_noise, "dB", ">= -0.5", note)
+        told = ", ".join(f"{peer} {size:,}" for peer, size in sizes.items())
+        ratio = len(ours) / min(sizes.values())
+        note = f"{len(ours):,} bytes, {told}"
+        yield figure(f"export.{name}.size_vs_litert", ratio, "x", "<= 1", note)
+        told = ", ".join(f"{peer} {value:.1f}" for peer, value in noises.items())
+        more = noise - max(noises.values())
+        note = f"{noise:.1f} dB in {runtime}; in {PEER_RUNTIME} {told}"
+        yield figure(f"export.{name}.sqnr_vs_litert", more, "dB", ">= -0.5", note)
     before = task.measure(expected.astype(np.float32), y)
     after = task.measure(load(ours, runtime).run(x).astype(np.float32), y)
     loss, note = _loss(task, before, after), f"{task.metric} {before:.4f}, int8 {after:.4f}"
@@ -170,9 +183,9 @@ def _loss(task: Task, before: float, after: float) -> float:
 
 def measure() -> Iterator[Figure]:
     """The figures of each application, and of the agent that runs them."""
-    python = tensorflow()
+    pythons = {peer: found for peer in PEERS if (found := interpreter(peer)) is not None}
     for name, found in trained():
-        yield from compared(name, found, python)
+        yield from compared(name, found, pythons)
     yield from agent_figures()
 
 

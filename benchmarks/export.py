@@ -1,10 +1,11 @@
 """Exports of four applications, beside those of TensorFlow and litert-torch of the same nets.
 
-int8 files, int8 in and out, ranges from the same training samples; litert-torch leaves a softmax
-in float32, and what it gives then is not rounded to eight bits. Measured on samples of clients that
-took no part. The peers run in environments of their own, made once in the cache; without a network those
-cannot be made, and the figures say so. Sine is meta-trained, keywords come from `server pretrain`'s
-recipe, characters and presence from some hundred simulated rounds.
+int8 files, int8 in and out, ranges from the same training samples; litert-torch leaves a
+softmax in float32, and what it gives then is not rounded to eight bits. Measured on samples of
+clients that took no part. The peers run in environments of their own, made once in the cache;
+without a network those cannot be made, and the figures say so. Sine is meta-trained, keywords
+come from `server pretrain`'s recipe, characters and presence from some hundred simulated
+rounds.
 """
 
 import argparse

@@ -24,7 +24,8 @@ from server.transports.mqtt import MqttTransport
 if TYPE_CHECKING:
     from ontology.describe.needs import Cost
     from server.export.about import About
-    from server.export.files import Exported, Wanted
+    from server.export.encode import Wanted
+    from server.export.files import Exported
 
 __all__ = [
     "ExportedFile",

@@ -28,7 +28,10 @@ def export(
         bool, typer.Option("--per-tensor", help="One weight scale a layer, not one an output.")
     ] = False,
     float_ends: Annotated[
-        bool, typer.Option("--float-ends", help="int8 .tflite that take and give float32.")
+        bool,
+        typer.Option(
+            "--float-ends", help="int8 .tflite that take and give float32, softmax included."
+        ),
     ] = False,
     float_layers: Annotated[
         int, typer.Option(min=1, help="Layers with weights that stay float32 in a hybrid.")
@@ -46,7 +49,7 @@ def export(
 
     Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
     """
-    from server.export.files import Wanted
+    from server.export.encode import Wanted
     from server.export.quantise import Calibration
     from server.run import RunFolder
     from server.shipping import export_file, export_run

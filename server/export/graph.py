@@ -9,7 +9,13 @@ from edge.layers import ActivateSpec, ConvSpec, Layer, LayerSpec, PadSpec, PoolS
 from server.export import operators
 from server.export.flatfile import FlatFile, Operator, Tensor
 from server.export.operators import FUSED, INT8_OUT
-from server.export.quantise import SMALLEST_SCALE, Affine, Calibration, quantise_weights
+from server.export.quantise import (
+    SMALLEST_SCALE,
+    Affine,
+    Calibration,
+    quantise_weights,
+    with_headroom,
+)
 from server.export.reference import LayerValues
 
 __all__ = ["Graph"]
@@ -50,7 +56,15 @@ class Graph:
         """Go on in float32."""
         self._change("dequantize", None)
 
-    def layer(self, index: int, layer: Layer, parts: Weights | None, values: LayerValues) -> None:
+    def layer(
+        self,
+        index: int,
+        layer: Layer,
+        parts: Weights | None,
+        values: LayerValues,
+        *,
+        leave_int8: bool = False,
+    ) -> None:
         """Append a layer.
 
         Args:
@@ -58,12 +72,16 @@ class Graph:
             layer: which.
             parts: its weights and bias.
             values: what it makes of the calibration samples; only int8 looks at them.
+            leave_int8: go on in float32 behind its sums; an activation of its own is in float32.
         """
         self._shaped(index, layer)
         fused = layer.activation in FUSED and isinstance(layer, LayerSpec | ConvSpec | PoolSpec)
         fused = fused and not (isinstance(layer, PoolSpec) and layer.kind == "mean")
         if not isinstance(layer, ActivateSpec):
-            self._sum(index, layer, parts, values.out if fused else values.sum)
+            wide = with_headroom if layer.activation == "softmax" and self._int8 else np.asarray
+            self._sum(index, layer, parts, wide(values.out if fused else values.sum))
+        if leave_int8:
+            self.dequantize()
         if not fused and layer.activation != "linear":
             self._activate(index, layer, values)
 

@@ -137,6 +137,7 @@ def report(
     y: NDArray[np.float32] | None = None,
     metric: str = "accuracy",
     *,
+    made_from: Mapping[str, NDArray[np.float32]] | None = None,
     check: bool = True,
 ) -> Parity:
     """Run files in all runtimes that work here and in our learner.
@@ -148,6 +149,8 @@ def report(
         x: float32 [n, n_in].
         y: targets for the metric: [n] or [n, 1] class indices (accuracy), [n, n_out] (mse).
         metric: accuracy or mse.
+        made_from: parameters of a file by its name, where they are others of the same model; what
+            its layers lose is held against these.
         check: raise where a bound is broken.
 
     Raises:
@@ -156,7 +159,13 @@ def report(
     """
     expected = forward(spec, parameters, x)
     parts = tuple(
-        _with_layers(_file(name, data, x, y, metric, expected), data, spec, parameters, x)
+        _with_layers(
+            _file(name, data, x, y, metric, expected),
+            data,
+            spec,
+            (made_from or {}).get(name, parameters),
+            x,
+        )
         for name, data in files.items()
     )
     largest = float(np.abs(expected).max())

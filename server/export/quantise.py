@@ -16,6 +16,7 @@ __all__ = [
     "Calibration",
     "Int8Weights",
     "quantise_weights",
+    "with_headroom",
 ]
 
 SMALLEST_SCALE = 1e-12
@@ -25,6 +26,7 @@ CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "percentile", "mse")
 _RARE = 0.01  # per cent of the values that lie outside, at each end
 _SHARES = np.linspace(0.3, 1.0, 36)  # of the whole range that `mse` tries
 _LOOKED_AT = 200_000  # values, and the extremes
+_HEADROOM = 1.25
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ class Int8Weights:
     bias: NDArray[np.int32]
     scales: NDArray[np.float32]
     bias_scales: NDArray[np.float32]
+
+
+def with_headroom(values: NDArray[Any]) -> NDArray[Any]:
+    """Values a quarter farther from their middle, to set the range of logits with.
+
+    A logit that is clipped costs a softmax more than a coarser step does, and those of samples
+    nobody has calibrated with go farther.
+    """
+    middle = (float(values.min()) + float(values.max())) / 2
+    return np.asarray(middle + (values - middle) * _HEADROOM)
 
 
 def quantise_weights(

@@ -33,7 +33,7 @@ def refine(
         parameters: float32 [spec.n_parameters]; what they answer is kept as it is.
         x: float32 [n, n_in], samples like those to come.
         steps: of Adam, all samples each.
-        rate: first rate, as a share of a layer's largest weight; it falls along a cosine.
+        rate: first rate, as a share of an output's largest weight; it falls along a cosine.
 
     Returns:
         float32 [spec.n_parameters]: of the steps, those with which int8 was nearest.
@@ -54,19 +54,24 @@ def refine(
             )
     torch.set_num_threads(1)
     inputs = torch.from_numpy(np.ascontiguousarray(x, np.float32))
-    parts = [
-        (torch.from_numpy(w.copy()).requires_grad_(), torch.from_numpy(b.copy()).requires_grad_())
-        for w, b in spec.split(parameters)
+    exact = [
+        (torch.from_numpy(w.copy()), torch.from_numpy(b.copy())) for w, b in spec.split(parameters)
     ]
     with torch.no_grad():
-        teacher = _answer(spec, parts, inputs, rounded=False)
-    groups = [
-        {"params": list(pair), "lr": rate * float(pair[0].detach().abs().max())} for pair in parts
+        teacher = _answer(spec, exact, inputs, rounded=False)
+    # Adam's steps are as large for all: in units of its largest weight an output learns alike.
+    units = [_largest(w) for w, _ in exact]
+    learnt = [
+        ((w / _along(w, unit)).requires_grad_(), (b / unit).requires_grad_())
+        for (w, b), unit in zip(exact, units, strict=True)
     ]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam([one for pair in learnt for one in pair], rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     best, kept = float("inf"), parameters
     for _ in range(steps + 1):
+        parts = [
+            (w * _along(w, unit), b * unit) for (w, b), unit in zip(learnt, units, strict=True)
+        ]
         loss = ((_answer(spec, parts, inputs, rounded=True) - teacher) ** 2).mean()
         if float(loss.detach()) < best:
             best = float(loss.detach())
@@ -90,7 +95,8 @@ def _answer(spec: ModelSpec, parts: Any, x: Any, *, rounded: bool) -> Any:
         if isinstance(layer, PadSpec):
             top, bottom, left, right = layer.pads
             around = (left, right, top, bottom)
-            exact, end = (_padded(v.reshape(-1, *layer.in_shape), around) for v in (exact, end))
+            end = _padded(end.reshape(-1, *layer.in_shape), around)
+            exact = _padded(exact.reshape(-1, *layer.in_shape), around) if rounded else end
             continue
         w, b = next(weighted)
         if rounded:
@@ -132,10 +138,18 @@ def _activated(name: str, x: Any) -> Any:
     return known[name](x) if name in known else x
 
 
+def _largest(w: Any) -> Any:
+    """Of the weights of each output."""
+    return w.reshape(len(w), -1).abs().amax(1).clamp(min=1e-12)
+
+
+def _along(w: Any, of_outputs: Any) -> Any:
+    return of_outputs.reshape(-1, *[1] * (w.dim() - 1))
+
+
 def _weights(w: Any) -> Any:
     """Rounded to 127 steps of each output's largest."""
-    rows = w.detach().reshape(len(w), -1).abs().amax(1).clamp(min=1e-12) / 127
-    scale = rows.reshape(-1, *[1] * (w.dim() - 1))
+    scale = _along(w, _largest(w.detach()) / 127)
     return w + (scale * (w.detach() / scale).round() - w.detach())
 
 

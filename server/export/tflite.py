@@ -70,7 +70,8 @@ def write_int8(
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         per_channel: one weight scale an output instead of one a layer.
         calibration: how ranges are found, see `quantise.CALIBRATIONS`.
-        float_ends: float32 in and out, quantised by the file itself.
+        float_ends: float32 in and out, quantised by the file itself; a last activation that is
+            an operator of its own, such as a softmax, is left in float32, too.
         name: description that the file carries.
         labels: names of the outputs, kept as metadata.
         about: more words, kept in the metadata of the format.
@@ -93,10 +94,10 @@ def write_int8(
     )
     if float_ends:
         graph.quantize(around)
-    for index, layer in enumerate(spec.layers):
-        graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
-    if float_ends:
-        graph.dequantize()
+    last = len(spec.layers) - 1
+    for index, (layer, parts) in enumerate(zip(spec.layers, _parts(spec, parameters), strict=True)):
+        ends = float_ends and index == last
+        graph.layer(index, layer, parts, values[index], leave_int8=ends)
     _describe(file, labels, about)
     return file.to_bytes()
 
@@ -143,10 +144,10 @@ def write_hybrid(
     values = layer_values(spec, parameters, calibration_x)
     graph = Graph(file, spec.in_shape, None, per_channel=per_channel, calibration=calibration)
     graph.quantize(Affine.fitted(calibration_x, calibration))
-    for index, layer in enumerate(spec.layers):
+    for index, (layer, parts) in enumerate(zip(spec.layers, _parts(spec, parameters), strict=True)):
         if index == weighted[-float_layers]:
             graph.dequantize()
-        graph.layer(index, layer, _parts(spec, parameters)[index], values[index])
+        graph.layer(index, layer, parts, values[index])
     _describe(file, labels, about)
     return file.to_bytes()
 

@@ -18,7 +18,8 @@ from edge.steps import conv, dense
 from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
-from server.export.files import Wanted, encode, export_all
+from server.export.encode import Wanted, encode
+from server.export.files import export_all
 from server.export.header import c_header
 from server.export.layers import layer_sqnr
 from server.export.on_board import BoardAnswers, on_board
@@ -85,10 +86,26 @@ def test_a_fitted_scale_holds_zero_exactly_and_mse_is_never_worse(values) -> Non
         assert Affine.fitted(array, "mse").error(array) <= covering * (1 + 1e-6) + 1e-9
 
 
-def test_float_ends_take_and_give_float_and_the_same_numbers() -> None:
+def test_float_ends_take_and_give_float_and_leave_the_softmax_in_float() -> None:
     whole = tflite.write_int8(SPEC, P, X, name="m")
     ends = tflite.write_int8(SPEC, P, X, float_ends=True, name="m")
     assert Artifact(ends).describe().dtype == "float32" != Artifact(whole).describe().dtype
+    names = [operator.name for operator in Artifact(ends).describe().operators]
+    assert names[0] == "QUANTIZE" and names[-2:] == ["DEQUANTIZE", "SOFTMAX"]
+    one = OnlineLearner(ends, infer_only=True).predict_many(X[:20])
+    for of_whole, of_ends in zip(runtime.available(whole), runtime.available(ends), strict=True):
+        np.testing.assert_allclose(of_ends.run(X[:20]), one, atol=1e-6)
+        # An int8 softmax rounds what it gives to steps of 1/256.
+        np.testing.assert_allclose(of_whole.run(X[:20]), one, atol=1.5 / 256)
+    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-6)
+    board = on_board(ends, X[:20])
+    assert isinstance(board, BoardAnswers) and np.array_equal(board.outputs, one)
+
+
+def test_float_ends_of_a_model_without_a_softmax_give_the_same_numbers() -> None:
+    spec = ModelSpec.mlp([4, 12, 3])
+    whole = tflite.write_int8(spec, P, X, name="m")
+    ends = tflite.write_int8(spec, P, X, float_ends=True, name="m")
     for one, other in zip(runtime.available(whole), runtime.available(ends), strict=True):
         np.testing.assert_allclose(one.run(X[:20]), other.run(X[:20]), atol=1e-6)
 
@@ -96,13 +113,13 @@ def test_float_ends_take_and_give_float_and_the_same_numbers() -> None:
 def test_the_words_are_in_the_fields_of_the_formats() -> None:
     files = encode(SPEC, P, X, Wanted(), ABOUT)
     for name in ("model.f32.tflite", "model.int8.tflite"):
-        data = files[name]
+        data = files[name].data
         assert b"TFLITE_METADATA" in data and b"M001" in data
         assert b"CC-BY-4.0" in data and "ü".encode() in data
         assert Artifact(data).name == "net"
     onnx = pytest.importorskip("onnx")
     for name in ("model.f32.onnx", "model.int8.onnx"):
-        model = onnx.load_from_string(files[name])
+        model = onnx.load_from_string(files[name].data)
         words = {entry.key: entry.value for entry in model.metadata_props}
         assert words == ABOUT.fields()
         assert json.loads(words["labels"]) == ["no", "yes", "ü"] and words["round"] == "7"
@@ -192,9 +209,14 @@ def test_what_cannot_be_exported_is_said(tmp_path) -> None:
 def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_path) -> None:
     from server.shipping import export_file
 
-    with pytest.raises(ParityFailed, match=r"hybrid.*at least 20"):
-        export_file(FOLDER / "sine.tflite", tmp_path, Wanted(dtypes=("hybrid",)))
-    assert "hybrid" in (tmp_path / "parity.md").read_text()
+    spec = ModelSpec.mlp([1, 2, 1])
+    cancelling = [([[1], [1]], [6, 6]), ([[1000, -999.2]], [0])]
+    parts = [(np.array(w, np.float32), np.array(b, np.float32)) for w, b in cancelling]
+    model = tmp_path / "sine.tflite"
+    model.write_bytes(tflite.write(spec, spec.join(parts), name="sine"))
+    with pytest.raises(ParityFailed, match=r"int8.*at least 20"):
+        export_file(model, tmp_path / "out", Wanted(dtypes=("int8",)), "sine")
+    assert "int8" in (tmp_path / "out" / "parity.md").read_text()
 
 
 CONVNET = ModelSpec.convnet((8, 6, 1), [conv(4, stride=2), conv(4), dense(3, "softmax")])

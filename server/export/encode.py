@@ -1,0 +1,150 @@
+"""Encode a model in the formats and number types that are wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import UsageError
+from edge.spec import ModelSpec
+from server.export import onnx, tflite
+from server.export.about import About
+from server.export.equalise import nearest
+from server.export.header import c_header
+from server.export.quantise import CALIBRATIONS, Calibration
+from server.export.refine import refine
+
+__all__ = ["DTYPES", "FORMATS", "Encoded", "Wanted", "encode"]
+
+Floats = NDArray[np.float32]
+FORMATS = ("tflite", "onnx", "c")
+DTYPES = {"float32": "f32", "int8": "int8", "hybrid": "hybrid"}
+"""What may be asked for, and how files are called."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write, and how.
+
+    Args:
+        formats: of `FORMATS`.
+        dtypes: of `DTYPES`; hybrid is int8 layers and a float32 tail, and not for onnx.
+        calibration: how int8 ranges are found, see `quantise.CALIBRATIONS`.
+        per_channel: one weight scale an output instead of one a layer.
+        float_ends: int8 files take and give float32.
+        float_layers: layers with weights, from the end, that stay float32 in a hybrid.
+        refined: fine-tune the weights of int8 files through their rounding; needs torch.
+
+    Raises:
+        UsageError: an unknown name, or nothing would be written.
+    """
+
+    formats: Sequence[str] = ("tflite", "onnx")
+    dtypes: Sequence[str] = ("float32", "int8")
+    calibration: Calibration = "minmax"
+    per_channel: bool = True
+    float_ends: bool = False
+    float_layers: int = 1
+    refined: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse names that there are not."""
+        for what, given, allowed in (
+            ("format", self.formats, FORMATS),
+            ("dtype", self.dtypes, tuple(DTYPES)),
+            ("calibration", (self.calibration,), CALIBRATIONS),
+        ):
+            unknown = [name for name in given if name not in allowed]
+            if unknown or not given:
+                said = f"{what} {unknown[0]!r} is unknown." if unknown else f"no {what} is given."
+                raise UsageError(said, hint=f"of {', '.join(allowed)}")
+        if set(self.formats) == {"onnx"} and set(self.dtypes) == {"hybrid"}:
+            raise UsageError("a hybrid is no .onnx.", hint="--to tflite")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One file before it is written.
+
+    Args:
+        data: its content.
+        parameters: float32 [n], those that it was made from: equalised, refined, or as they came.
+    """
+
+    data: bytes = field(repr=False)
+    parameters: Floats = field(repr=False, compare=False)
+
+
+def encode(
+    spec: ModelSpec,
+    parameters: Floats,
+    x: Floats,
+    wanted: Wanted,
+    about: About,
+) -> dict[str, Encoded]:
+    """The files by name, such as model.int8.tflite; a header holds the .tflite of its dtype.
+
+    Args:
+        spec: the architecture.
+        parameters: float32 [spec.n_parameters].
+        x: float32 [n, n_in], samples that set the int8 ranges.
+        wanted: what to write.
+        about: what the files say of themselves.
+
+    Raises:
+        UsageError: shapes that do not fit the architecture.
+    """
+    files, headers = {}, {}
+    for dtype in wanted.dtypes:
+        short, used = DTYPES[dtype], _prepared(dtype, spec, parameters, x, wanted)
+        if "tflite" in wanted.formats or "c" in wanted.formats:
+            made = _tflite(dtype, spec, used, x, wanted, about)
+            if "tflite" in wanted.formats:
+                files[f"model.{short}.tflite"] = Encoded(made, used)
+            if "c" in wanted.formats:
+                headers[f"model.{short}.h"] = Encoded(c_header(made, about), used)
+        if "onnx" in wanted.formats and dtype != "hybrid":
+            files[f"model.{short}.onnx"] = Encoded(_onnx(dtype, spec, used, x, wanted, about), used)
+    return files | headers
+
+
+def _prepared(dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted: Wanted) -> Floats:
+    """Parameters that lose less when they are quantised."""
+    if dtype == "float32":
+        return parameters
+    int8 = sum(bool(layer.weight_shape) for layer in spec.layers)
+    int8 -= wanted.float_layers if dtype == "hybrid" else 0
+    # With float ends: a softmax in eight bits would hide what the layers before it lose.
+    tried, about = replace(wanted, float_ends=True), About("tried")
+    found = nearest(
+        spec, parameters, x, lambda one: _tflite(dtype, spec, one, x, tried, about), int8
+    )
+    return refine(spec, found, x) if wanted.refined and dtype == "int8" else found
+
+
+def _tflite(
+    dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted: Wanted, about: About
+) -> bytes:
+    if dtype == "float32":
+        return tflite.write(spec, parameters, name=about.name, about=about)
+    if dtype == "int8":
+        return tflite.write_int8(
+            spec, parameters, x, per_channel=wanted.per_channel, calibration=wanted.calibration,
+            float_ends=wanted.float_ends, name=about.name, about=about,
+        )  # fmt: skip
+    return tflite.write_hybrid(
+        spec, parameters, x, float_layers=wanted.float_layers, per_channel=wanted.per_channel,
+        calibration=wanted.calibration, name=about.name, about=about,
+    )  # fmt: skip
+
+
+def _onnx(
+    dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted: Wanted, about: About
+) -> bytes:
+    if dtype == "float32":
+        return onnx.write(spec, parameters, name=about.name, about=about)
+    return onnx.write_int8(
+        spec, parameters, x, per_channel=wanted.per_channel, calibration=wanted.calibration,
+        name=about.name, about=about,
+    )  # fmt: skip

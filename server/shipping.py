@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from server.export.about import About
     from server.export.encode import Wanted
     from server.export.files import Exported
+    from server.export.measured import Samples
 
 __all__ = [
     "ExportedFile",
@@ -52,6 +53,7 @@ class ExportedFile:
         runtimes: those that ran it and agree.
         board: the emulated board that ran it; empty where none did.
         instructions: of one prediction there; 0 where none were counted.
+        loss: share of the metric that is lost; below 0 where there is a gain.
     """
 
     file: str
@@ -63,6 +65,7 @@ class ExportedFile:
     runtimes: tuple[str, ...] = ()
     board: str = ""
     instructions: int = 0
+    loss: float = 0.0
 
 
 def calibration(
@@ -78,6 +81,26 @@ def calibration(
     return (
         np.concatenate([episode.support_x for episode in episodes])[:200],
         np.concatenate([episode.support_y for episode in episodes])[:200],
+    )
+
+
+def evaluation(task: Task, *, clients: int = 40) -> "Samples":
+    """At most 200 samples of clients that took no part; the model is adapted to none of them."""
+    from server.export.measured import Metric, Samples
+
+    episodes = [
+        task.client(index, "test").episode(np.random.default_rng(index), shots=1, queries=5)
+        for index in range(clients)
+    ]
+    x = np.concatenate([episode.query_x for episode in episodes])
+    y = np.concatenate([episode.query_y for episode in episodes])
+    there = min(clients, task.clients("test"))
+    some = np.linspace(0, len(x) - 1, min(len(x), 200)).astype(int)
+    return Samples(
+        x[some],
+        y[some],
+        Metric(task.metric, task.measure, task.higher_is_better),
+        f"of {there} client{'s' * (there != 1)} that took no part",
     )
 
 
@@ -105,17 +128,16 @@ def export_model(
             f"{about.name} has int8 layers; a float32 model is needed.",
             hint="the model that it was made from",
         )
-    x, y = calibration(task)
-    if model.spec.n_in != x.shape[1]:
+    ranges, _ = calibration(task)
+    if model.spec.n_in != ranges.shape[1]:
         raise UsageError(
-            f"the model takes {model.spec.n_in} values, a sample of {task.name} has {x.shape[1]}.",
+            f"the model takes {model.spec.n_in} values, a sample of {task.name} has "
+            f"{ranges.shape[1]}.",
             hint="another --task",
         )
-    known = task.metric in ("accuracy", "mse")
     found = export_all(
-        model.spec, model.parameters(), x, out, about, wanted=wanted,
-        y=y if known else None, metric=task.metric if known else "accuracy",
-    )  # fmt: skip
+        model.spec, model.parameters(), ranges, out, about, wanted=wanted, samples=evaluation(task)
+    )
     return [_listed(entry) for entry in found]
 
 
@@ -126,6 +148,7 @@ def _listed(entry: "Exported") -> ExportedFile:
     return ExportedFile(
         name, path, entry.sha256, len(entry.data), round(part.sqnr, 1), part.answers[0].metric,
         tuple(answer.runtime for answer in part.answers), part.board, part.instructions,
+        round(entry.loss, 6),
     )  # fmt: skip
 
 
@@ -209,14 +232,15 @@ def register(
                 name=f"{name}-{_kind(entry.file, artifact)}",
                 task=task,
                 source=model.sha256,
-                metrics={} if entry.metric is None else {"calibration_metric": entry.metric},
+                metrics={} if entry.metric is None else {"unadapted_metric": entry.metric},
                 cost=_cost(entry),
             )
 
 
 def _kind(file: str, artifact: Artifact) -> str:
     """What tells a conversion from the others of its model."""
-    return "hybrid" if ".hybrid." in file else artifact.dtype
+    kind = file.split(".")[-2]
+    return artifact.dtype if kind == "f32" else kind
 
 
 def _cost(entry: ExportedFile) -> "Cost | None":

@@ -8,6 +8,9 @@ import typer
 from edge.errors import UsageError
 from server.cli.options import AsJson, print_json, print_table
 
+MOST_LOSS = 0.01
+"""Share of the metric that an int8 file may lose without a word."""
+
 
 def export(
     model: Annotated[Path, typer.Argument(help="A run's folder, or a float32 .tflite.")],
@@ -81,6 +84,10 @@ def export(
         agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
         if agreed:
             typer.echo(f"agreed: {'; '.join(agreed)}")
+    for entry in files:
+        if entry.loss > MOST_LOSS and ".int8." in entry.file and not refined:
+            said = f"{entry.file} loses {entry.loss:.1%} of its metric"
+            typer.echo(f"warning: {said}. Try: --refine", err=True)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
-from server.export import parity
 from server.export.about import About
+from server.export.bounds import require
 from server.export.encode import Wanted, encode
+from server.export.measured import FileParity, Samples
 from server.export.pages import parity_page
+from server.export.parity import report
 
 __all__ = ["Exported", "export_all"]
 
@@ -29,11 +31,13 @@ class Exported:
         path: where.
         data: its content.
         parity: what the runtimes make of it; None of a header, which holds a `.tflite`.
+        loss: share of the metric that is lost.
     """
 
     path: Path
     data: bytes = field(repr=False)
-    parity: parity.FileParity | None
+    parity: FileParity | None
+    loss: float = 0.0
 
     @property
     def sha256(self) -> str:
@@ -49,20 +53,18 @@ def export_all(
     about: About,
     *,
     wanted: Wanted | None = None,
-    y: Floats | None = None,
-    metric: str = "accuracy",
+    samples: Samples | None = None,
 ) -> list[Exported]:
     """Write the files of a model and a report on what all runtimes make of them.
 
     Args:
         spec: the architecture.
         parameters: float32 [spec.n_parameters].
-        calibration: float32 [n, n_in]; sets the int8 ranges and is what parity is measured on.
+        calibration: float32 [n, n_in]; sets the int8 ranges.
         out_dir: created if missing; also gets parity.json, .md and .html.
         about: what the files say of themselves.
         wanted: what to write; None: float32 and int8, as .tflite and .onnx.
-        y: targets of the calibration samples, for the metric in the report.
-        metric: accuracy or mse.
+        samples: what parity is measured on; None: those of the calibration.
 
     Returns:
         The files, headers last; of these no parity is measured.
@@ -83,13 +85,21 @@ def export_all(
     for name, file in files.items():
         (out_dir / name).write_bytes(file.data)
     read = {name: file for name, file in files.items() if not name.endswith(".h")}
-    found = parity.report(
-        spec, parameters, {name: file.data for name, file in read.items()}, calibration, y, metric,
-        made_from={name: file.parameters for name, file in read.items()}, check=False,
-    )  # fmt: skip
+    found = report(
+        spec,
+        parameters,
+        {name: file.data for name, file in read.items()},
+        samples or Samples(calibration, of="of the calibration"),
+        made_from={name: file.parameters for name, file in read.items()},
+        check=False,
+    )
     (out_dir / "parity.json").write_text(json.dumps(found.to_json(), indent=1) + "\n")
     (out_dir / "parity.md").write_text(found.to_markdown())
     (out_dir / "parity.html").write_text(parity_page(found, about))
-    parity.require(found)
+    require(found)
     parts = {part.file: part for part in found.files}
-    return [Exported(out_dir / name, file.data, parts.get(name)) for name, file in files.items()]
+    losses = {name: found.loss(part) for name, part in parts.items()}
+    return [
+        Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0))
+        for name, file in files.items()
+    ]

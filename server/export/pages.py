@@ -1,7 +1,8 @@
 """A parity report as one page to read."""
 
 from server.export.about import About
-from server.export.parity import FLOAT_TOLERANCE, INT8_SQNR, Parity
+from server.export.bounds import FLOAT_TOLERANCE, INT8_AGREEMENT, INT8_SQNR
+from server.export.measured import Parity
 from server.report.page import Page, Section, Tile
 
 __all__ = ["parity_page"]
@@ -16,7 +17,7 @@ def parity_page(found: Parity, about: About) -> str:
     """
     exact = [part for part in found.files if not part.int8]
     coarse = [part for part in found.files if part.int8]
-    tiles = [Tile("samples", str(found.samples), "of training clients")]
+    tiles = [Tile("samples", str(found.samples), found.of)]
     if found.reference is not None:
         tiles.append(Tile(f"{found.metric}, float64", f"{found.reference:.4f}"))
     if exact:
@@ -25,12 +26,14 @@ def parity_page(found: Parity, about: About) -> str:
     if coarse:
         least = min(part.sqnr for part in coarse)
         tiles.append(Tile("worst SQNR", f"{least:.1f} dB", f"at least {INT8_SQNR:g}"))
+        alike = min(part.agreement for part in coarse)
+        tiles.append(Tile("runtimes agree", f"{alike:.0f} dB", f"at least {INT8_AGREEMENT:g}"))
     page = Page(f"{about.name}: what runtimes make of it", _subtitle(about), tiles=tiles)
     page.sections += [
         Section(
             "Runtimes",
             "Every file in every runtime that is installed here, held against float64.",
-            ("file", "bytes", "runtime", "SQNR, dB", "worst difference", found.metric),
+            ("file", "bytes", "runtime", "SQNR, dB", "worst difference", found.metric or "metric"),
             [
                 (part.file, part.bytes, one.runtime, one.sqnr, one.worst, _known(one.metric))
                 for part in found.files

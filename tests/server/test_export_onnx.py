@@ -16,7 +16,11 @@ from edge.spec import ModelSpec  # noqa: E402
 from server.export import export_all, parity, tflite  # noqa: E402
 from server.export import onnx as ours  # noqa: E402
 from server.export.about import About  # noqa: E402
+from server.export.bounds import ParityFailed  # noqa: E402
+from server.export.measured import Metric, Samples  # noqa: E402
 from server.export.reference import forward  # noqa: E402
+
+MSE = Metric("mse", lambda outputs, targets: float(((outputs - targets) ** 2).mean()), False)
 
 
 def trained(widths=(1, 24, 24, 1), steps=600):
@@ -71,7 +75,7 @@ def test_a_trained_model_keeps_25_db_in_int8():
         "m.int8.tflite": tflite.write_int8(spec, parameters, x, name="m"),
         "m.int8.onnx": ours.write_int8(spec, parameters, x, name="m"),
     }
-    found = parity.report(spec, parameters, files, x, y, "mse")
+    found = parity.report(spec, parameters, files, Samples(x, y, MSE))
     assert found.reference < 0.01
     for file in found.files:
         assert file.sqnr >= 25, file
@@ -79,8 +83,9 @@ def test_a_trained_model_keeps_25_db_in_int8():
 
 def test_export_all_writes_the_same_bytes_twice(tmp_path):
     spec, parameters, x, y = trained(steps=50)
-    first = export_all(spec, parameters, x, tmp_path / "a", About("wave"), y=y, metric="mse")
-    again = export_all(spec, parameters, x, tmp_path / "b", About("wave"), y=y, metric="mse")
+    about, samples = About("wave"), Samples(x, y, MSE)
+    first = export_all(spec, parameters, x, tmp_path / "a", about, samples=samples)
+    again = export_all(spec, parameters, x, tmp_path / "b", about, samples=samples)
     assert [one.sha256 for one in first] == [one.sha256 for one in again]
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
         "model.f32.tflite",
@@ -103,12 +108,14 @@ def test_a_file_of_other_weights_fails_parity():
     spec, parameters, x, _ = trained(steps=1)
     wrong = parameters.copy()
     wrong[-1] += 0.01
-    with pytest.raises(parity.ParityFailed, match=r"off by 0\.01"):
-        parity.report(spec, parameters, {"m.f32.tflite": tflite.write(spec, wrong, name="m")}, x)
-    wrong[-1] += 1
-    with pytest.raises(parity.ParityFailed, match="dB"):
+    with pytest.raises(ParityFailed, match=r"off by 0\.01"):
         parity.report(
-            spec, parameters, {"m.int8.onnx": ours.write_int8(spec, wrong, x, name="m")}, x
+            spec, parameters, {"m.f32.tflite": tflite.write(spec, wrong, name="m")}, Samples(x)
+        )
+    wrong[-1] += 1
+    with pytest.raises(ParityFailed, match="dB"):
+        parity.report(
+            spec, parameters, {"m.int8.onnx": ours.write_int8(spec, wrong, x, name="m")}, Samples(x)
         )
 
 

@@ -18,18 +18,21 @@ from edge.steps import conv, dense
 from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
+from server.export.bounds import ParityFailed
 from server.export.encode import Wanted, encode
 from server.export.files import export_all
 from server.export.header import c_header
 from server.export.layers import layer_sqnr
+from server.export.measured import Metric, Samples
 from server.export.on_board import BoardAnswers, on_board
-from server.export.parity import ParityFailed
 from server.export.quantise import CALIBRATIONS, Affine
+from server.export.reference import forward
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
 P = SPEC.initial(3)
 X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+MSE = Metric("mse", lambda outputs, targets: float(((outputs - targets) ** 2).mean()), False)
 ABOUT = About("net", "presence", ("no", "yes", "ü"), "scaled", "", "r1", 7, "CC-BY-4.0")
 
 
@@ -219,6 +222,57 @@ def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_pat
     assert "int8" in (tmp_path / "out" / "parity.md").read_text()
 
 
+def test_runtimes_that_disagree_fail_the_command_and_leave_the_report(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    """One runtime is a few codes off: near enough to the model, too far from the others."""
+    honest = runtime.available
+
+    def one_astray(data):
+        first, *rest = honest(data)
+        run = first.run
+
+        def astray(x):
+            y = run(x)
+            return y + np.float32(0.06 * np.abs(y).mean())
+
+        monkeypatch.setattr(first, "run", astray, raising=False)
+        return [first, *rest]
+
+    monkeypatch.setattr(runtime, "available", one_astray)
+    out = tmp_path / "out"
+    options = ["--to", "tflite", "--dtype", "int8", "--out", str(out)]
+    assert main(["server", "export", str(FOLDER / "sine.tflite"), *options]) != 0
+    assert "agree on model.int8.tflite to" in capsys.readouterr().err
+    assert json.loads((out / "parity.json").read_text())["files"][0]["agreement"] < 30
+
+
+def test_the_share_of_the_metric_that_int8_loses_is_known(tmp_path) -> None:
+    from server.tasks import get_task
+
+    spec = get_task("sine").spec()
+    rng = np.random.default_rng(0)
+    parts = [(w * 3, b + rng.normal(size=b.shape)) for w, b in spec.split(spec.initial(0))]
+    samples = Samples(
+        x := rng.uniform(-5, 5, (100, 1)).astype(np.float32),
+        forward(spec, spec.join(parts), x).astype(np.float32) + np.float32(0.01),
+        MSE,
+    )
+    about, wanted = About("sine"), Wanted(("tflite",))
+    exact, int8 = export_all(
+        spec, spec.join(parts), x, tmp_path, about, wanted=wanted, samples=samples
+    )
+    assert abs(exact.loss) < 1e-3 < 0.01 < int8.loss
+
+
+def test_a_loss_that_is_too_large_is_said_with_its_remedy(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("server.cli.export.MOST_LOSS", -1.0)
+    options = ["--to", "tflite", "--out", str(tmp_path)]
+    assert main(["server", "export", str(FOLDER / "sine.tflite"), *options]) == 0
+    said = capsys.readouterr().err
+    assert said.count("of its metric. Try: --refine") == 1 and "model.int8.tflite loses" in said
+
+
 CONVNET = ModelSpec.convnet((8, 6, 1), [conv(4, stride=2), conv(4), dense(3, "softmax")])
 
 
@@ -252,7 +306,7 @@ def test_a_model_without_room_on_the_board_says_what_is_needed() -> None:
 
 
 def test_the_page_shows_every_runtime_board_and_layer(tmp_path) -> None:
-    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite",)), y=None)
+    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite",)))
     page = (tmp_path / "parity.html").read_text()
     for words in (
         "firmware on nano33ble",

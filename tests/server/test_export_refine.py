@@ -8,14 +8,14 @@ import pytest
 pytest.importorskip("torch")
 
 from edge.artifact import Artifact
-from edge.errors import UsageError
 from edge.learner import OnlineLearner
 from edge.spec import ModelSpec
-from edge.steps import conv, dense, depthwise, pad
+from edge.steps import average_pool, conv, dense, depthwise, max_pool, mean, pad
 from server.cli import main
 from server.export import tflite
 from server.export.reference import forward
 from server.export.refine import refine
+from server.export.rounded import answer
 from server.export.sqnr import sqnr
 from server.models import model
 
@@ -61,10 +61,50 @@ def test_no_kind_of_net_gets_worse_on_its_own_samples(spec) -> None:
     assert after > before - 0.3
 
 
-def test_a_layer_that_it_does_not_know_is_named() -> None:
-    spec = ModelSpec.convnet((8, 8, 1), [conv(2), depthwise(), dense(2, "softmax")])
-    with pytest.raises(UsageError, match="cannot be refined"):
-        refine(spec, spec.initial(0), np.zeros((4, 64), np.float32))
+EVERY_KIND = [
+    ModelSpec.mlp([6, 16, 6], hidden="tanh", output="logistic"),
+    ModelSpec.convnet(
+        (11, 9, 2),
+        [conv(6, padding="same", stride=2, activation="relu6"),
+         depthwise(multiplier=2, padding="same", activation="relu"),
+         average_pool(3, stride=1), conv(5, kernel=1, activation="tanh"),
+         dense(3)],
+    ),
+    ModelSpec.convnet(
+        (12, 8, 1),
+        [pad((1, 0, 2, 1)), conv(4, dilation=2, activation="relu"),
+         max_pool(3, stride=2, padding="same"), depthwise(activation="linear"), mean(),
+         dense(4, "relu"), dense(2)],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", EVERY_KIND)
+def test_what_is_trained_rounds_as_the_int8_file_does(spec) -> None:
+    import torch
+
+    x = np.random.default_rng(3).normal(size=(80, spec.n_in)).astype(np.float32)
+    parameters = spec.initial(4)
+    weighted, parts = [layer for layer in spec.layers if layer.weight_shape], []
+    for layer, (w, b) in zip(weighted, spec.split(parameters), strict=True):
+        axis = 2 if getattr(layer, "depthwise", False) else 0
+        parts.append((torch.from_numpy(np.moveaxis(w, axis, 0).copy()), torch.from_numpy(b.copy())))
+    given = torch.from_numpy(x)
+    exact = answer(spec, parts, given, rounded=False).numpy()
+    np.testing.assert_allclose(exact, forward(spec, parameters, x), atol=2e-6)
+    rounded = answer(spec, parts, given, rounded=True).numpy()
+    data = tflite.write_int8(spec, parameters, x, name="m")
+    file = OnlineLearner(data, infer_only=True).predict_many(x)
+    assert sqnr(rounded, file) > sqnr(exact, file) + 5  # ties are rounded to another side
+
+
+@pytest.mark.parametrize("spec", EVERY_KIND)
+def test_every_kind_of_layer_is_refined(spec) -> None:
+    x = np.random.default_rng(1).normal(size=(100, spec.n_in)).astype(np.float32)
+    parameters = spec.initial(2)
+    refined = refine(spec, parameters, x, steps=150)
+    before, after = (noise(spec, p, parameters, x, x) for p in (parameters, refined))
+    assert after > before + 0.5
 
 
 def test_the_command_refines_int8_and_leaves_float_as_it_is(tmp_path, capsys) -> None:

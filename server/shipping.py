@@ -100,7 +100,7 @@ def evaluation(task: Task, *, clients: int = 40) -> "Samples":
         x[some],
         y[some],
         Metric(task.metric, task.measure, task.higher_is_better),
-        f"of {there} client{'s' * (there != 1)} that took no part",
+        f"of {there} client{'s' * (there != 1)} that took no part, adapted to none",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.fronted import learner_of
 from edge.learner import LearnerError, NonFinite, OnlineLearner
 from edge.messages import Plan
 from server.tasks.base import Episode, Task
@@ -118,7 +119,7 @@ def adapt(
 
     Args:
         task: gives the metric.
-        model: bytes of the `.tflite`.
+        model: bytes of a `.tflite`, or of a hybrid whose front a runtime runs.
         episode: its support set is learnt from, its query set is measured on.
         how: shots are not looked at here.
         start: float32 [n_parameters] to start from instead of the model's.
@@ -127,7 +128,7 @@ def adapt(
         The metric before and after; twice the first where the weights run away, since a device
         then keeps what it had.
     """
-    learner = OnlineLearner(model, train_layers=how.train_layers, standardise=how.standardise)
+    learner = learner_of(model, train_layers=how.train_layers, standardise=how.standardise)
     if task.ways > 1:
         _use_classes(learner, episode)
     if start is not None:

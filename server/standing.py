@@ -115,11 +115,12 @@ def standing(
 
 
 def _check_widths(task: Task, model: bytes) -> None:
-    spec, own = Artifact(model).spec, task.spec()
-    fits = spec.n_out >= own.n_out if task.ways > 1 else spec.n_out == own.n_out
-    if spec.n_in != own.n_in or not fits:
+    artifact, own = Artifact(model), task.spec()
+    n_in, n_out = artifact.input.elements, artifact.tail.spec.n_out
+    fits = n_out >= own.n_out if task.ways > 1 else n_out == own.n_out
+    if n_in != own.n_in or not fits:
         raise UsageError(
-            f"the model is {spec.n_in} to {spec.n_out} wide, task {task.name} needs {own.n_in} to "
+            f"the model is {n_in} to {n_out} wide, task {task.name} needs {own.n_in} to "
             f"{own.n_out}.",
             hint="a model of this task, or another --task",
         )

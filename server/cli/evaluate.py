@@ -3,15 +3,20 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
 
+if TYPE_CHECKING:
+    from edge.artifact import Artifact
+
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A .tflite, or the name of one that comes along.")],
+    model: Annotated[
+        str, typer.Argument(help="A .tflite, an imported hybrid, or the name of a shipped one.")
+    ],
     task: Annotated[
         str | None, typer.Option(help="Of which task; else that of the name, or characters.")
     ] = None,
@@ -62,14 +67,16 @@ def evaluate(
     ours = model in MODELS
     if not ours and not Path(model).is_file():
         raise UsageError(f"there is no model {model}.", hint=f"a .tflite file, or {MODELS[0]}")
-    file = shipped(model) if ours else read_model(Path(model)).data
-    name = task or named_after(Artifact(file).name)
+    file = shipped(model) if ours else read_model(Path(model), onnx=True).data
+    artifact = Artifact(file)
+    name = task or named_after(artifact.name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    options = _sized(file, name) | values_of(task_option, "--task-option") | options
+    options = _sized(artifact, name) | values_of(task_option, "--task-option") | options
     chosen = get_task(name, **options)
     made = name in MODELS and file == shipped(name)
-    usual = adaptation(name, frozen=made or Artifact(file).frozen_layers > 0)
+    frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0
+    usual = adaptation(name, frozen=frozen)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)
@@ -129,11 +136,9 @@ def _note(
         opened.put_metrics(artifact.sha256, figures)
 
 
-def _sized(file: bytes, task: str) -> dict[str, int]:
+def _sized(artifact: "Artifact", task: str) -> dict[str, int]:
     """The side of the drawings that a model takes, in pixels."""
-    from edge.artifact import Artifact
-
     if task != "characters":
         return {}
-    side = math.isqrt(Artifact(file).spec.n_in)
+    side = math.isqrt(artifact.input.elements)
     return {"side": side} if side in (14, 28) else {}

@@ -60,7 +60,7 @@ def test_a_hybrid_that_needs_a_runtime_is_measured_too(capsys, sine, tmp_path):
     assert main(made) == 0
     capsys.readouterr()
     hybrid = tmp_path / "foreign-hybrid.onnx"
-    code, found = run(capsys, hybrid, "--task", "sine", *FAST, "--rate", "0.002")
+    code, found = run(capsys, hybrid, "--task", "sine", *FAST, "--rate", "0.001", "--epochs", "40")
     assert code == 0 and found["after"]["mean"] < 0.9 * found["before"]["mean"]
     code, said = run(capsys, hybrid, "--task", "presence", *FAST)
     assert code == 2 and "1 to 1 wide" in said

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from edge.artifact import Artifact
 from edge.errors import TinyfleetError
 from edge.messages import State
+from server.model_facts import model_facts
 
 if TYPE_CHECKING:
     from edge.mqtt import BrokerOptions
@@ -97,7 +98,7 @@ class Keeper:
 
     def started(self, base: Artifact, *, name: str, task: str) -> None:
         """A run begins with this model."""
-        self.catalog.put_model(base, name=name, task=task)
+        self.catalog.put_model(model_facts(base), name=name, task=task)
 
     def finished(self, report: "RoundReport", result: Artifact, *, name: str, task: str) -> None:
         """A round has ended."""
@@ -106,7 +107,7 @@ class Keeper:
         self.flush()
         if report.result != report.base:
             self.catalog.put_model(
-                result,
+                model_facts(result),
                 name=name,
                 task=task,
                 derived_from=report.base,
@@ -155,7 +156,7 @@ class Keeper:
         from ontology.describe.needs import Needs
 
         self.catalog.put_model(
-            artifact,
+            model_facts(artifact),
             name=name,
             task=task,
             derived_from=source,

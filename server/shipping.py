@@ -14,6 +14,7 @@ from edge.topics import SiteTopics
 from server.cohort_query import devices_by_query, read_query
 from server.journal import Journal
 from server.keeper import Keeper
+from server.model_facts import model_facts
 from server.model_file import read_model
 from server.presets import SHOTS
 from server.rollout import Deployment, deploy
@@ -281,7 +282,7 @@ def roll_out(
         raise UsageError("a query needs a catalogue to ask.", hint="--catalog runs/latest/catalog")
     with Catalog.open(catalog or ":memory:") as opened, Keeper(opened, site=site) as keeper:
         if catalog is not None:
-            opened.put_model(artifact, name=artifact.name or path.stem)
+            opened.put_model(model_facts(artifact), name=artifact.name or path.stem)
         with MqttTransport(
             options, SiteTopics(site), on_describe=keeper.described, on_state=keeper.changed
         ) as transport:

@@ -120,6 +120,7 @@ def _note(
     from ontology.catalog import Catalog
     from ontology.describe.metrics import Measurement
     from server.cli.catalog_folder import located
+    from server.model_facts import model_facts
 
     artifact = Artifact(file)
     figures = {
@@ -132,7 +133,7 @@ def _note(
     }  # fmt: skip
     with Catalog.open(located(catalog)) as opened:
         if not any(True for _ in opened.store.match(f"urn:sha256:{artifact.sha256}")):
-            opened.put_model(artifact, name=artifact.name or task, task=task)
+            opened.put_model(model_facts(artifact), name=artifact.name or task, task=task)
         opened.put_metrics(artifact.sha256, figures)
 
 

@@ -98,3 +98,40 @@ def test_changes_that_wait_are_written_together() -> None:
         assert len(written) == 4
         assert catalog.ask("ASK { <urn:tinyfleet:lab:a> tf:online false }")
         assert len(catalog.query("SELECT ?d { ?d tf:online true }")) == 30
+
+
+def test_an_onnx_result_is_described_in_full(monkeypatch) -> None:
+    import pytest
+
+    pytest.importorskip("onnx")
+    from edge.artifact import Artifact
+    from edge.spec import ModelSpec
+    from server import describe_onnx
+    from server.bring.hybrid import hybrid
+    from server.bring.tail import Tail
+    from server.export import onnx
+
+    spec = ModelSpec.mlp([4, 12, 3], output="softmax")
+    foreign = onnx.write(spec, spec.initial(0), name="foreign")
+    made = Artifact(hybrid(foreign, Tail(2), name="hybrid").data)
+
+    def layers_and_macs(catalog: Catalog) -> dict[str, object]:
+        found = catalog.query(
+            "SELECT ?macs (COUNT(?l) AS ?layers) "
+            "{ ?m nnet:hasMultiplyAccumulateOps ?macs; tf:layer ?l } GROUP BY ?macs"
+        )
+        return next(iter(found), {})
+
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        keeper.started(made, name="h", task="own")
+        told = layers_and_macs(catalog)
+        # Gemm and Relu of the front; Flatten, Gemm and Softmax of the tail
+        assert (told["macs"], told["layers"]) == (4 * 12 + 12 * 2, 5)
+
+    def missing(data: bytes) -> None:
+        raise describe_onnx.MissingExtra("reading .onnx needs onnx, which is not installed.")
+
+    monkeypatch.setattr(describe_onnx, "onnx_facts", missing)
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        keeper.started(made, name="h", task="own")
+        assert catalog.query(f"SELECT ?o {{ <urn:sha256:{made.sha256}> tf:operator ?o }}")

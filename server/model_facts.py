@@ -1,0 +1,25 @@
+"""What the catalogue is told of a model: all that can be read of it here."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from edge.artifact import Artifact
+from edge.errors import ArtifactError, MissingExtra
+from edge.onnx_file import is_onnx
+
+if TYPE_CHECKING:
+    from ontology.describe.model import ModelFacts
+
+__all__ = ["model_facts"]
+
+
+def model_facts(artifact: Artifact) -> "ModelFacts":
+    """Facts about a file; of an `.onnx` fewer where the onnx package is missing or refuses it."""
+    from ontology.describe.model import ModelFacts
+
+    if is_onnx(artifact.data):
+        from server.describe_onnx import onnx_facts
+
+        with suppress(MissingExtra, ArtifactError):
+            return onnx_facts(artifact.data)
+    return ModelFacts.of(artifact)

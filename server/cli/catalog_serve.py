@@ -8,17 +8,12 @@ from typing import Annotated
 import typer
 
 from edge.errors import UsageError
+from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.catalog_folder import existing, located
 from server.cli.options import (
     DEFAULT_CATALOG,
-    CaFile,
     CatalogPath,
-    CertFile,
-    KeyFile,
-    Password,
     Site,
-    Username,
-    broker_options,
 )
 
 __all__ = ["serve"]
@@ -26,6 +21,7 @@ __all__ = ["serve"]
 TOKEN_VARIABLE = "TINYFLEET_CATALOG_TOKEN"
 
 
+@with_access
 def serve(
     catalog: CatalogPath = DEFAULT_CATALOG,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
@@ -57,11 +53,7 @@ def serve(
         typer.Option(help="MQTT broker whose devices are described and watched, as they come."),
     ] = None,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> None:
     """Serve the catalogue over HTTP: SPARQL, the WoT directory, and pages, until Ctrl-C.
 
@@ -88,7 +80,7 @@ def serve(
     if broker is not None:
         from server.keeper import kept_by_broker
 
-        link = broker_options(broker, ca, cert, key, username, password)
+        link = access.to(broker)
         beside = partial(kept_by_broker, options=link, site=site)
     serve_catalog(how, on_ready=ready, beside=beside)
 

@@ -7,19 +7,14 @@ from typing import Annotated
 
 import typer
 
+from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.catalog_folder import existing
 from server.cli.options import (
     DEFAULT_BROKER,
     DEFAULT_CATALOG,
     AsJson,
     Broker,
-    CaFile,
     CatalogPath,
-    CertFile,
-    KeyFile,
-    Password,
-    Username,
-    broker_options,
     print_json,
     print_table,
 )
@@ -54,16 +49,13 @@ def watch(
                 typer.echo(f"{clock}  {event.kind:8}  {event.text}")
 
 
+@with_access
 def outbox(
     catalog: CatalogPath = DEFAULT_CATALOG,
     send: Annotated[bool, typer.Option("--send", help="Send what is left, and settle it.")] = False,
     broker: Broker = DEFAULT_BROKER,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each device.")] = 30.0,
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
     as_json: AsJson = False,
 ) -> None:
     """Show orders to deploy that are not settled; send them after an interrupted rollout.
@@ -76,7 +68,7 @@ def outbox(
     if send:
         from server.rollout import resume
 
-        link = broker_options(broker, ca, cert, key, username, password)
+        link = access.to(broker)
         with Catalog.open(existing(catalog)) as opened:
             done = resume(opened, link, timeout=timeout)
         rows = [[d.device, d.model[:12], "yes" if d.ok else "no", d.reason] for d in done]

@@ -10,16 +10,11 @@ import typer
 
 from edge.errors import ExitCode, UsageError
 from edge.keeping import KEEP_EVERY
+from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.options import (
     DEFAULT_BROKER,
     Broker,
-    CaFile,
-    CertFile,
-    KeyFile,
-    Password,
     Site,
-    Username,
-    broker_options,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +43,7 @@ KeepEvery = Annotated[
 
 
 @app.command()
+@with_access
 def run(
     device: Device,
     samples: Annotated[
@@ -62,11 +58,7 @@ def run(
     keep_every: KeepEvery = KEEP_EVERY,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> None:
     """Run the agent of this Linux device until Ctrl-C.
 
@@ -74,7 +66,7 @@ def run(
     """
     from edge.agent import run_agent
 
-    options = broker_options(broker, ca, cert, key, username, password)
+    options = access.to(broker)
     sensor = _sensor(samples, options)
     with _events():
         run_agent(
@@ -89,15 +81,12 @@ def run(
 
 
 @app.command()
+@with_access
 def status(
     device: Device,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> None:
     """Say whether a device is online; exit code 1 if it is not.
 
@@ -106,7 +95,7 @@ def status(
     from edge.presence import state_of
     from edge.topics import DeviceTopics
 
-    options = broker_options(broker, ca, cert, key, username, password)
+    options = access.to(broker)
     state = state_of(options, DeviceTopics(site, device))
     if state is None:
         typer.echo(f"{device} has never been online at {options.address}, site {site}")
@@ -117,17 +106,14 @@ def status(
 
 
 @app.command()
+@with_access
 def gateway(
     port: Annotated[
         list[str], typer.Option(help="NAME=PORT, such as mcu-1=/dev/ttyACM0; repeat for more.")
     ],
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> None:
     """Connect boards on serial ports to MQTT until Ctrl-C.
 
@@ -141,7 +127,7 @@ def gateway(
         if not (name and separator and path):
             raise UsageError(f"--port {entry!r} is not NAME=PORT.", hint="mcu-1=/dev/ttyACM0")
         ports[name] = path
-    options = broker_options(broker, ca, cert, key, username, password)
+    options = access.to(broker)
 
     def ready(running: "Gateway") -> None:
         for session in running.sessions.values():

@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge.errors import ExitCode, UsageError
+from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.config import Config
 from server.cli.options import (
     DEFAULT_BROKER,
     AsJson,
     Broker,
-    CaFile,
-    CertFile,
-    KeyFile,
     Log,
     Options,
-    Password,
     Site,
     TaskOptions,
-    Username,
-    broker_options,
     file_to_write,
     print_json,
     print_table,
@@ -67,6 +62,7 @@ Base = Annotated[
 
 
 @app.command()
+@with_access
 def run(
     task: Task = "characters",
     strategy: Strategy = "reptile",
@@ -102,11 +98,7 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path("runs"),
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
     log: Log = None,
     config: Config = None,
 ) -> int:
@@ -163,7 +155,7 @@ def run(
     from server.run import Run
     from server.trackers import open_trackers
 
-    link = broker_options(broker, ca, cert, key, username, password)
+    link = access.to(broker)
     first = base_model(chosen, base, seed)
     with (
         open_trackers(log, name) as trackers,
@@ -179,6 +171,7 @@ def run(
 
 
 @app.command()
+@with_access
 def resume(
     folder: RunPath,
     cohort: Annotated[
@@ -188,11 +181,7 @@ def resume(
         str | None,
         typer.Option(help="Broker, else TINYFLEET_BROKER; for a demo's run one is started again."),
     ] = None,
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
     log: Log = None,
 ) -> int:
     """Go on with a run that was stopped, from the round that was open.
@@ -213,7 +202,7 @@ def resume(
 
         return resume_demo(existing)
     address = broker or os.environ.get("TINYFLEET_BROKER") or DEFAULT_BROKER
-    link = broker_options(address, ca, cert, key, username, password)
+    link = access.to(address)
     with open_trackers(log, config.run) as trackers, Run(existing, link) as running:
         asked = read_query(cohort) if cohort is not None else config.cohort
         return _play(running, None, asked, trackers)
@@ -338,6 +327,7 @@ def simulate(
 
 
 @app.command()
+@with_access
 def rollout(
     model: Annotated[Path, typer.Argument(help="A .tflite to deploy.")],
     where: Annotated[
@@ -348,11 +338,7 @@ def rollout(
     as_json: AsJson = False,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> int:
     """Deploy a model over MQTT to the devices that a query gives.
 
@@ -360,7 +346,7 @@ def rollout(
     """
     from server.shipping import roll_out
 
-    link = broker_options(broker, ca, cert, key, username, password)
+    link = access.to(broker)
     outcomes = roll_out(model, where, link, site=site, catalog=catalog, timeout=timeout)
     if as_json:
         print_json([vars(entry) for entry in outcomes])

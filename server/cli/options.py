@@ -3,14 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edge.errors import UsageError
-
-if TYPE_CHECKING:
-    from edge.mqtt import BrokerOptions
 
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 DEFAULT_CATALOG = Path("catalog")
@@ -20,16 +17,6 @@ Broker = Annotated[
 ]
 Site = Annotated[
     str, typer.Option("--site", envvar="TINYFLEET_SITE", help="Name of the fleet in topics.")
-]
-CaFile = Annotated[Path | None, typer.Option("--ca", help="CA certificate (PEM) of the broker.")]
-CertFile = Annotated[Path | None, typer.Option("--cert", help="Client certificate (PEM).")]
-KeyFile = Annotated[Path | None, typer.Option("--key", help="Key of the client certificate (PEM).")]
-Username = Annotated[
-    str | None, typer.Option("--username", envvar="TINYFLEET_USERNAME", help="Broker user.")
-]
-Password = Annotated[
-    str | None,
-    typer.Option("--password", envvar="TINYFLEET_PASSWORD", help="Better: the variable."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 CatalogPath = Annotated[
@@ -79,27 +66,6 @@ def values_of(given: list[str] | None, flag: str) -> dict[str, Any]:
     from server.experiment import parsed
 
     return {name: parsed(value) for name, value in settings_of(given, flag).items()}
-
-
-def broker_options(
-    url: str,
-    ca: Path | None,
-    cert: Path | None,
-    key: Path | None,
-    username: str | None,
-    password: str | None,
-) -> "BrokerOptions":
-    """Gather the connection flags of a command line."""
-    from edge.mqtt import BrokerOptions
-
-    return BrokerOptions(
-        url=url,
-        ca=str(ca) if ca else None,
-        cert=str(cert) if cert else None,
-        key=str(key) if key else None,
-        username=username,
-        password=password,
-    )
 
 
 def file_to_write(path: Path, suffix: str) -> Path:

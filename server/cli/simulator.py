@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from edge.errors import ExitCode, UsageError
+from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.options import (
     DEFAULT_BROKER,
     AsJson,
     Broker,
-    CaFile,
-    CertFile,
-    KeyFile,
-    Password,
     Site,
-    Username,
-    broker_options,
     print_json,
     print_table,
 )
@@ -65,6 +60,7 @@ def boards(as_json: AsJson = False) -> None:
 
 
 @app.command()
+@with_access
 def run(
     board: Annotated[list[str], typer.Option(help="A board; repeat for more devices.")],
     task: Annotated[str, typer.Option(help="Task whose data the sensors give.")] = "characters",
@@ -75,11 +71,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of the sensors.")] = 0,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",
-    ca: CaFile = None,
-    cert: CertFile = None,
-    key: KeyFile = None,
-    username: Username = None,
-    password: Password = None,
+    access: Access = ANONYMOUS,
 ) -> None:
     """Run emulated microcontrollers behind a gateway to MQTT until Ctrl-C.
 
@@ -87,7 +79,7 @@ def run(
     """
     from server.emulated import EmulatedFleet, check_client, members
 
-    options = broker_options(broker, ca, cert, key, username, password)
+    options = access.to(broker)
     fleet = members(board, prefix=prefix, first_client=first_client)
     check_client(task, first_client, split)
     with EmulatedFleet(

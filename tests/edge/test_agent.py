@@ -154,14 +154,6 @@ def broker(request: pytest.FixtureRequest) -> Iterator[LocalBroker]:
         yield running
 
 
-@pytest.fixture
-def hub(broker: LocalBroker) -> Iterator[Hub]:
-    hub = Hub(broker.options)
-    yield hub
-    hub.close_round()
-    hub.close()
-
-
 def test_an_agent_learns_deploys_and_answers_over_mqtt(broker: LocalBroker, hub: Hub) -> None:
     data, stop, ready = model(), threading.Event(), threading.Event()
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +19,6 @@ from tests.edge.models import model, samples, sha
 pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="no Mosquitto")
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "AGENT.md").read_text()
 X, Y = samples(6)
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[LocalBroker]:
-    with LocalBroker(kind="mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def hub(broker: LocalBroker) -> Iterator[Hub]:
-    hub = Hub(broker.options)
-    yield hub
-    hub.close_round()
-    hub.close()
 
 
 def block(kind: str) -> str:

@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,20 +17,6 @@ from tests.edge.models import model, samples, sha
 pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="no Mosquitto")
 LARGE = ModelSpec.mlp([6, 400, 400, 3], hidden="relu", output="softmax")
 MOMENTS = ("*.model.new", "NEW.model", "index.json.new", "acknowledged")
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[LocalBroker]:
-    with LocalBroker(kind="mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def hub(broker: LocalBroker) -> Iterator[Hub]:
-    hub = Hub(broker.options)
-    yield hub
-    hub.close_round()
-    hub.close()
 
 
 def deployed(hub: Hub, data: bytes, name: str) -> str:

@@ -1,6 +1,5 @@
 import threading
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,20 +59,6 @@ class NoisyPort:
 
     def close(self) -> None:
         self.port.close()
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[LocalBroker]:
-    with LocalBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def hub(broker: LocalBroker) -> Iterator[Hub]:
-    hub = Hub(broker.options)
-    yield hub
-    hub.close_round()
-    hub.close()
 
 
 def board(name: str = "nano33ble", device: str = "b1", **options: Any) -> SimulatedDevice:

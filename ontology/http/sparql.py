@@ -1,6 +1,6 @@
 """SPARQL 1.1 Protocol (W3C, 2013): queries of anybody, updates of who has the token."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -46,10 +46,13 @@ async def answer(request: Request, text: str, *, plain: bool = False) -> Respons
     desk.may_read(request)
     accept = request.headers.get("accept", "")
     version = await in_thread(lambda: desk.opened.version)
+    return await _sent(lambda: desk.pool.ask(text, version=version, accept=accept, plain=plain))
+
+
+async def _sent(answered: Callable[[], tuple[str, bytes]]) -> Response:
+    """An answer, its media type first, that a thread gives."""
     try:
-        media, content = await in_thread(
-            desk.pool.ask, text, version=version, accept=accept, plain=plain
-        )
+        media, content = await in_thread(answered)
     except NotAcceptable as error:
         raise Refusal(406, "No such format", error.message, hint=error.hint) from None
     return Response(content, media_type=media, headers={"Vary": "Accept"})
@@ -91,14 +94,10 @@ async def named(request: Request) -> Response:
     given = request.query_params.multi_items()
     if len(dict(given)) != len(given):
         raise Refusal(400, "A parameter came twice", "Each parameter is given once.")
-    result = await in_thread(
-        lambda: desk.catalog.query(query.name, max_rows=desk.pool.max_rows, **dict(given))
+    accept, most = request.headers.get("accept", ""), desk.pool.max_rows
+    return await _sent(
+        lambda: write(desk.catalog.query(query.name, max_rows=most, **dict(given)), accept)
     )
-    try:
-        media, content = write(result, request.headers.get("accept", ""))
-    except NotAcceptable as error:
-        raise Refusal(406, "No such format", error.message, hint=error.hint) from None
-    return Response(content, media_type=media, headers={"Vary": "Accept"})
 
 
 async def _operation(request: Request) -> tuple[str, str]:

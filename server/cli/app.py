@@ -23,6 +23,8 @@ from server.cli import (
     import_model,
     pretrain,
     report,
+    rollout,
+    simulate,
     simulator,
     sweep,
 )
@@ -46,6 +48,8 @@ app = typer.Typer(
 app.command("demo")(demo_command.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(broker.app, name="broker")
+federation.app.command("simulate")(simulate.simulate)
+federation.app.command("rollout")(rollout.rollout)
 federation.app.command("compare")(compare.compare)
 federation.app.command("evaluate")(evaluate.evaluate)
 federation.app.command("pretrain")(pretrain.pretrain)

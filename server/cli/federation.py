@@ -1,4 +1,4 @@
-"""`tinyfleet server`: federated rounds, simulation, export and rollout."""
+"""`tinyfleet server run`, `resume` and `status`: federated rounds with the devices of a site."""
 
 import os
 from pathlib import Path
@@ -17,10 +17,28 @@ from server.cli.options import (
     Options,
     Site,
     TaskOptions,
-    file_to_write,
     print_json,
     print_table,
     values_of,
+)
+from server.cli.training import (
+    Arithmetic,
+    Base,
+    Clip,
+    CohortSize,
+    Epochs,
+    Momentum,
+    OuterRate,
+    Rate,
+    RateSchedule,
+    Robust,
+    Rounds,
+    RunPath,
+    Samples,
+    Seed,
+    Strategy,
+    Task,
+    WeightDecay,
 )
 
 if TYPE_CHECKING:
@@ -30,35 +48,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Federated meta-learning: run rounds, simulate, export, roll out.", no_args_is_help=True
 )
-
-Task = Annotated[
-    str, typer.Option(help="Such as sine (docs/TASKS.md); own: --base, and data on devices alone.")
-]
-Strategy = Annotated[str, typer.Option(help="Such as reptile; see docs/STRATEGIES.md.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How many rounds.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
-RunPath = Annotated[Path, typer.Argument(help="Folder of the run, such as runs/latest.")]
-Samples = Annotated[int | None, typer.Option(help="Samples a device learns from in a round.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes over them (reptile).")]
-Rate = Annotated[float | None, typer.Option(help="Inner learning rate, on the device.")]
-Momentum = Annotated[float | None, typer.Option(help="Momentum of a device's steps, below 1.")]
-WeightDecay = Annotated[float | None, typer.Option(help="L2 weight decay of a device's steps.")]
-Clip = Annotated[float | None, typer.Option(help="Largest norm of a layer's gradient; 0: any.")]
-Arithmetic = Annotated[str | None, typer.Option(help="mul_add, or fma where every device has it.")]
-RateSchedule = Annotated[
-    str | None, typer.Option(help="Inner rate over a round's samples: constant or linear.")
-]
-OuterRate = Annotated[float | None, typer.Option(help="Outer learning rate of round 1.")]
-Robust = Annotated[
-    str | None,
-    typer.Option(
-        help="What becomes of the deltas: mean, clip:NORM, median, trimmed:SHARE, krum:F."
-    ),
-]
-CohortSize = Annotated[int | None, typer.Option(help="Devices in a round.")]
-Base = Annotated[
-    Path | None, typer.Option(help="A .tflite (or .onnx hybrid) to start from instead of fresh.")
-]
 
 
 @app.command()
@@ -231,130 +220,6 @@ def status(folder: RunPath, as_json: AsJson = False) -> None:
             ["round", "device", "refused because"],
             [[row["round"], row["device"], row["reason"]] for row in refused],
         )
-
-
-@app.command()
-def simulate(
-    task: Task = "sine",
-    strategy: Strategy = "reptile",
-    rounds: Rounds = 500,
-    clients: Annotated[int | None, typer.Option(min=1, help="Clients in a round.")] = None,
-    samples: Samples = None,
-    epochs: Epochs = None,
-    rate: Rate = None,
-    outer_rate: OuterRate = None,
-    robust: Robust = None,
-    base: Base = None,
-    seed: Seed = 0,
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="Who trains the clients: threads, processes or ray (the fleet kernel), loop (one "
-            "learner, client by client), or auto: threads where the kernel knows the model."
-        ),
-    ] = "auto",
-    workers: Annotated[
-        int, typer.Option("--threads", min=0, help="Threads or processes; 0: one a core.")
-    ] = 0,
-    mode: Annotated[
-        str, typer.Option(help="exact: the devices' bits; fast: sums reordered, products fused.")
-    ] = "exact",
-    option: Options = None,
-    task_option: TaskOptions = None,
-    log: Log = None,
-    config: Config = None,
-    out: Annotated[Path | None, typer.Option(help="Write the model here (.tflite).")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Meta-train a simulated fleet on this machine, with the devices' own learner.
-
-    Example: tinyfleet server simulate --task sine --clients 1000000 --rounds 1
-    """
-    from dataclasses import asdict
-
-    from server.cli.progress import rounds_bar
-    from server.experiment import Experiment
-    from server.run import new_run_name
-    from server.trackers import open_trackers
-    from server.unseen import measure_unseen, spelt_out
-
-    given = {
-        "samples": samples,
-        "epochs": epochs,
-        "rate": rate,
-        "first_outer_rate": outer_rate,
-        "robust": robust,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
-    options |= values_of(option, "--option")
-    if out is not None:
-        file_to_write(out, ".tflite")
-    experiment = Experiment(
-        task, strategy, rounds, clients, seed, options,
-        values_of(task_option, "--task-option"), base, engine, workers, mode,
-    )  # fmt: skip
-    chosen = experiment.make_task()
-    with open_trackers(log, new_run_name()) as trackers:
-        trackers.params(asdict(experiment))
-
-        def after(report: Any) -> None:
-            advance(f"loss {report.loss:.3f}")
-            trackers.metrics({"loss_mean": report.loss}, report.round)
-
-        with rounds_bar(rounds, "simulating") as advance:
-            found = experiment.run(after)
-        reached = measure_unseen(chosen, found.artifact)
-        trackers.metrics({**reached, "bytes": found.bytes_up}, rounds)
-        if out is not None:
-            out.write_bytes(found.artifact.data)
-            trackers.artefact(out)
-    figures: dict[str, Any] = {
-        "rounds": rounds,
-        "client updates": found.updates,
-        "seconds": round(found.seconds, 2),
-        "client updates a second": round(found.updates / found.seconds),
-        **{name: round(value, 4) for name, value in reached.items()},
-        "model": found.artifact.sha256,
-    }
-    if found.divergence:
-        used = experiment.make_strategy().plan(1, rounds).rate
-        typer.echo(f"warning: {found.divergence}. Try: --rate {used / 10:g}", err=True)
-    if as_json:
-        print_json(figures)
-    else:
-        rows = [[spelt_out(name, chosen.metric), value] for name, value in figures.items()]
-        print_table(["what", "value"], rows)
-
-
-@app.command()
-@with_access
-def rollout(
-    model: Annotated[Path, typer.Argument(help="A .tflite to deploy.")],
-    where: Annotated[
-        str, typer.Option(help="A .rq file or named query that gives `device`; or names, by comma.")
-    ],
-    catalog: Annotated[Path | None, typer.Option(help="Catalogue to ask and to tell.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for each device.")] = 30.0,
-    as_json: AsJson = False,
-    broker: Broker = DEFAULT_BROKER,
-    site: Site = "default",
-    access: Access = ANONYMOUS,
-) -> int:
-    """Deploy a model over MQTT to the devices that a query gives.
-
-    Example: tinyfleet server rollout model.tflite --where mcu-1,mcu-2
-    """
-    from server.shipping import roll_out
-
-    link = access.to(broker)
-    outcomes = roll_out(model, where, link, site=site, catalog=catalog, timeout=timeout)
-    if as_json:
-        print_json([vars(entry) for entry in outcomes])
-    else:
-        rows = [[o.device, "yes" if o.ok else "no", o.reason] for o in outcomes]
-        print_table(["device", "runs it now", "reason"], rows)
-    done = bool(outcomes) and all(entry.ok for entry in outcomes)
-    return int(ExitCode.OK if done else ExitCode.FAILED)
 
 
 def _must_be_devices(strategy: "Chosen") -> None:

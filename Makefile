@@ -4,11 +4,13 @@
 #   OFFLINE=1    install nothing: use what VENV and the machine already have
 #   SYSTEM=none  leave the system's packages alone (default: Mosquitto and QEMU, if root and apt)
 #   SYSTEM=full  also the cross compiler of the second toolchain and clang (about 1.2 GB)
+#   EXTRAS=all,dev,meta  also torch, and with it the tests of what needs it
 
 VENV ?= .venv
 PYTHON ?= python3
 OFFLINE ?= 0
 FUZZ_SECONDS ?= 600
+EXTRAS ?= all,dev
 SYSTEM ?= basic
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.tinyfleet-ready
@@ -48,7 +50,7 @@ $(STAMP): ;
 else
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard edge/learner/src/*.[ch] edge/learner/include/*.h)
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install -q -c constraints.txt -e '.[all,dev]'
+	$(RUN) -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
 endif
 

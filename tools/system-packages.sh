@@ -17,6 +17,7 @@ command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if [ "${SYSTEM:-basic}" = full ]; then
     need arm-none-eabi-gcc "gcc-arm-none-eabi libnewlib-arm-none-eabi"
     need clang "clang libclang-rt-dev"
+    [ "$(uname -m)" = x86_64 ] && need qemu-x86_64 qemu-user
 fi
 [ -z "$missing" ] && exit 0
 

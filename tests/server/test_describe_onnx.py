@@ -39,7 +39,7 @@ def test_an_int8_file_has_the_same_counts() -> None:
     facts = onnx_facts(data)
     assert (facts.macs, facts.size) == (spec.macs, len(data))
     assert facts.parameters == onnx_facts(onnx.write(spec, parameters(spec), name="m")).parameters
-    assert "int8" in {layer.data_type for layer in facts.layers}
+    assert "uint8" in {layer.data_type for layer in facts.layers}
 
 
 @settings(max_examples=30, deadline=None)

@@ -37,7 +37,7 @@ def coordinate(devices, strategy, journal=None, *, rounds=3, **options):
         LoopbackTransport(devices),
         journal or Journal(":memory:"),
         strategy,
-        Settings(rounds=rounds, **{"deadline": 0.3, **options}),
+        Settings(rounds=rounds, **{"deadline": 30.0, **options}),
         run="r",
         base=a_model(),
         cohort=NAMES,
@@ -132,7 +132,7 @@ def test_how_often_a_device_counts_in_a_round_can_be_limited() -> None:
     journal, reports = Journal(":memory:"), []
     fleet = a_fleet(d2=silent, d3=silent)
     strategy = get_strategy("fedbuff", **{**BUFF, "buffer": 6}, most_turns=2, robust="median")
-    coordinate(fleet, strategy, journal, rounds=1).run(reports.append)
+    coordinate(fleet, strategy, journal, rounds=1, deadline=1.0).run(reports.append)
     there = [(c.device, c.turn) for c in journal.contributions("r", 1)]
     assert there == [("d0", 0), ("d0", 1), ("d1", 0), ("d1", 1)]
     assert fleet[0].trained == 2 and reports[0].status == "closed"  # by the deadline
@@ -140,7 +140,8 @@ def test_how_often_a_device_counts_in_a_round_can_be_limited() -> None:
 
 def test_only_those_strategies_ask_again_that_say_so() -> None:
     fleet = a_fleet(d1=silent, d2=silent, d3=silent)
-    coordinate(fleet, get_strategy("fedavg", cohort_size=4, samples=4), rounds=1).run()
+    strategy = get_strategy("fedavg", cohort_size=4, samples=4)
+    coordinate(fleet, strategy, rounds=1, deadline=1.0).run()
     assert fleet[0].trained == 1
 
 

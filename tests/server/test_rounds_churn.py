@@ -123,10 +123,10 @@ def test_a_deadline_closes_a_round_with_enough_and_fails_one_with_too_few() -> N
     journal, reports = Journal(":memory:"), []
     transport = LoopbackTransport(a_fleet(d1=sparse, d2=quiet))
     strategy = get_strategy("fedavg", cohort_size=4, samples=4)
-    coordinate(transport, strategy, journal, deadline=0.2, min_updates=3).run(reports.append)
+    coordinate(transport, strategy, journal, deadline=1.0, min_updates=3).run(reports.append)
     assert [report.status for report in reports] == ["closed", "failed", "closed"]
     assert [len(report.accepted) for report in reports] == [3, 2, 3]
-    assert all(0.2 <= report.ended - report.started < 2 for report in reports)
+    assert all(report.ended - report.started >= 1.0 for report in reports)
     assert reports[1].result == reports[1].base == reports[0].result == reports[2].base
     with pytest.raises(RoundsFailed, match="fewer than 4 updates"):
         coordinate(
@@ -139,7 +139,7 @@ def test_fewer_devices_than_a_round_needs_are_waited_for_and_then_said_so() -> N
     strategy = get_strategy("fedavg", cohort_size=4, samples=4)
     fleet = a_fleet()
     journal = Journal(":memory:")
-    short = coordinate(LoopbackTransport(fleet[:1]), strategy, journal, deadline=0.1, min_updates=2)
+    short = coordinate(LoopbackTransport(fleet[:1]), strategy, journal, deadline=1.0, min_updates=2)
     short.cohort = ["d0"]
     with pytest.raises(NoDevices, match="only 1 of 2 devices to ask"):
         short.run()

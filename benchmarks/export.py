@@ -1,11 +1,11 @@
 """Exports of four applications, beside those of TensorFlow and litert-torch of the same nets.
 
 int8 files, ranges from the same training samples: ours as `server export --float-ends` writes
-them, which like litert-torch leaves a softmax in float32; TensorFlow's has int8 ends. Measured on
-samples of clients that took no part. The peers run in environments of their own, made once in the
-cache; without a network those cannot be made, and the figures say so. Sine is meta-trained,
-keywords come from `server pretrain`'s recipe, characters and presence from some hundred simulated
-rounds.
+them, which like litert-torch leaves a softmax in float32, and the first layer of sine, too;
+TensorFlow's has int8 ends. Measured on samples of clients that took no part. The peers run in
+environments of their own, made once in the cache; without a network those cannot be made, and the
+figures say so. Sine is meta-trained, keywords come from `server pretrain`'s recipe, characters and
+presence from some hundred simulated rounds. Needs torch.
 """
 
 import argparse
@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,6 @@ from server.evaluate import Adaptation
 from server.export import tflite
 from server.export.about import About
 from server.export.encode import Wanted, encode
-from server.export.quantise import Affine
 from server.export.reference import forward
 from server.export.sqnr import sqnr
 from server.models import model
@@ -46,29 +47,33 @@ PEERS = {"tensorflow": "tensorflow-cpu==2.21.0", "litert-torch": "litert-torch==
 PEER_RUNTIME = "ai-edge-litert"
 """The newest files of the peers have operators that tflite-runtime does not know."""
 ROUNDS = 300
-CLIENTS = 10
+CLIENTS = {"sine": 50, "characters": 10, "presence": 10, "keywords": 10}
 QUERIES = {"sine": 1000, "characters": 15, "presence": 40, "keywords": 40}
 """Queries of each client; a sine has as many as one likes."""
+AGENT = "agent"
 MOST_LOSS = 0.01
 """A model that loses more of its metric is fine-tuned through its rounding."""
 
 Trained = tuple[Task, ModelSpec, np.ndarray]
+Unseen = tuple[np.ndarray, np.ndarray, bytes]
+"""Queries of a client, their targets, and the float32 file that is measured on them."""
 
 
-def trained() -> Iterator[tuple[str, Trained]]:
-    """Name of an application, and a float32 net for it."""
-    sine = Artifact(model("sine"))
-    yield "sine", (get_task("sine"), sine.spec, sine.parameters())
-    for name in ("characters", "presence"):
-        task = get_task(name)
+def trained(name: str) -> Trained:
+    """A float32 net for an application."""
+    if name == "keywords":
+        return keywords()
+    task = get_task(name)
+    if name == "sine":
+        found = Artifact(model("sine"))
+    else:
         strategy = get_strategy("reptile", **strategy_options(name, "reptile"))
         found = simulate(task, strategy, ROUNDS, seed=0).artifact
-        yield name, (task, found.spec, found.parameters())
-    yield "keywords", keywords()
+    return task, found.spec, found.parameters()
 
 
 def keywords() -> Trained:
-    """Before its backbone becomes int8."""
+    """Its net before the backbone becomes int8."""
     from server.meta.convnet import ConvNet
     from server.meta.keywords import FILTERS, STRIDES
     from server.meta.words import Recipe, train_words
@@ -80,24 +85,24 @@ def keywords() -> Trained:
     return task, net.spec(), net.parameters(train_words(net, task.train, sounds, Recipe()))
 
 
-def held_out(task: Task, exact: bytes) -> tuple[np.ndarray, np.ndarray, bytes]:
-    """Queries of unseen clients, and the model as it should be measured on them.
+def held_out(task: Task, exact: bytes) -> list[Unseen]:
+    """Clients that took no part, each with the model that is measured on it.
 
-    Where a model knows nothing before it adapts, one client adapts it first, and is measured.
+    Where a model knows nothing before it adapts, each client adapts it first.
     """
     alone = task.name in ("sine", "characters", "presence")
     how = Adaptation(**adaptation(task.name, frozen=task.name == "sine"))
-    clients = 1 if alone else min(CLIENTS, task.clients("test"))
+    clients = range(min(CLIENTS[task.name], task.clients("test")))
     episodes = [
         task.client(i, "test").episode(
             np.random.default_rng(i), shots=how.shots, queries=QUERIES[task.name]
         )
-        for i in range(clients)
+        for i in clients
     ]
     if alone:
-        exact = _adapted(exact, episodes[0], how)
+        return [(one.query_x, one.query_y, _adapted(exact, one, how)) for one in episodes]
     x = np.concatenate([episode.query_x for episode in episodes])
-    return x, np.concatenate([episode.query_y for episode in episodes]), exact
+    return [(x, np.concatenate([episode.query_y for episode in episodes]), exact)]
 
 
 def _adapted(exact: bytes, episode: Any, how: Adaptation) -> bytes:
@@ -158,8 +163,10 @@ def exported(
 def compared(name: str, found: Trained, pythons: dict[str, Path]) -> Iterator[Figure]:
     """Size and noise beside the best of the peers, and what int8 costs of the metric."""
     task, spec, parameters = found
-    x, y, exact = held_out(task, tflite.write(spec, parameters, name=name))
-    parameters, ranges = Artifact(exact).parameters(), calibration(task)[0]
+    unseen = held_out(task, tflite.write(spec, parameters, name=name))
+    ranges = calibration(task)[0]
+    x, _, exact = unseen[0]
+    parameters = Artifact(exact).parameters()
     ours = exported(name, spec, parameters, ranges)
     expected = forward(spec, parameters, x)
     runtime = load(ours).name
@@ -180,38 +187,66 @@ def compared(name: str, found: Trained, pythons: dict[str, Path]) -> Iterator[Fi
         more = noise - max(noises.values())
         note = f"{noise:.1f} dB in {runtime}; in {PEER_RUNTIME} {told}"
         yield figure(f"export.{name}.sqnr_vs_litert", more, "dB", ">= -0.5", note)
-    before = task.measure(expected.astype(np.float32), y)
-    after = task.measure(load(ours, runtime).run(x).astype(np.float32), y)
+    before = _metric(task, [(forward(spec, _own(one), one[0]), one[1]) for one in unseen])
+    after = _int8_metric(task, spec, unseen, ranges)
     loss, note = _loss(task, before, after), f"{task.metric} {before:.4f}, int8 {after:.4f}"
     if loss > MOST_LOSS:
-        refined = exported(name, spec, parameters, ranges, refined=True)
-        after = task.measure(load(refined, runtime).run(x).astype(np.float32), y)
+        after = _int8_metric(task, spec, unseen, ranges, refined=True)
         loss, note = _loss(task, before, after), f"{note}, refined {after:.4f}"
-        seen = Affine.covering(ranges)
-        input_alone = forward(spec, parameters, seen.restore(seen.quantise(x)))
-        note += f", with nothing but the input in int8 {task.measure(input_alone, y):.4f}"
-    note += f", {len(x)} samples"
+    note += f", {len(unseen)} x {len(x)} samples"
     yield figure(f"export.{name}.metric_loss", loss, "share", f"<= {MOST_LOSS}", note)
+
+
+def _own(one: Unseen) -> np.ndarray:
+    return Artifact(one[2]).parameters()
+
+
+def _int8_metric(
+    task: Task, spec: ModelSpec, unseen: list[Unseen], ranges: np.ndarray, *, refined: bool = False
+) -> float:
+    """What the int8 files of all clients come to."""
+    return _metric(
+        task,
+        [
+            (
+                load(exported(task.name, spec, _own(one), ranges, refined=refined)).run(one[0]),
+                one[1],
+            )
+            for one in unseen
+        ],
+    )
+
+
+def _metric(task: Task, answers: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """The mean over clients."""
+    return float(np.mean([task.measure(out.astype(np.float32), y) for out, y in answers]))
 
 
 def _loss(task: Task, before: float, after: float) -> float:
     return (before - after if task.higher_is_better else after - before) / max(abs(before), 1e-9)
 
 
-def measure() -> Iterator[Figure]:
+def measure(names: Iterable[str]) -> Iterator[Figure]:
     """The figures of each application, and of the agent that runs them."""
     pythons = {peer: found for peer in PEERS if (found := interpreter(peer)) is not None}
-    for name, found in trained():
-        yield from compared(name, found, pythons)
-    yield from agent_figures()
+    for name in names:
+        if name == AGENT:
+            yield from agent_figures()
+        else:
+            yield from compared(name, trained(name), pythons)
 
 
 def main() -> int:
     """Print the figures; 1 where a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+    names = [*QUERIES, AGENT]
+    parser.add_argument("--only", choices=names, help="one application, or the agent")
     arguments = parser.parse_args()
-    return int(not show(measure(), print, as_json=arguments.json))
+    if find_spec("torch") is None:
+        parser.error("torch is not installed. Try: pip install -c constraints.txt torch")
+    wanted = [arguments.only] if arguments.only else names
+    return int(not show(measure(wanted), partial(print, flush=True), as_json=arguments.json))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export import onnx, tflite
 from server.export.about import About
+from server.export.ends import float_front
 from server.export.equalise import nearest
 from server.export.header import c_header
 from server.export.quantise import CALIBRATIONS, Calibration
@@ -120,7 +121,9 @@ def _prepared(dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted
     found = nearest(
         spec, parameters, x, lambda one: _tflite(dtype, spec, one, x, tried, about), int8
     )
-    return refine(spec, found, x) if wanted.refined and dtype == "int8" else found
+    if not wanted.refined or dtype != "int8":
+        return found
+    return refine(spec, found, x, exact=float_front(spec) if wanted.float_ends else 0)
 
 
 def _tflite(

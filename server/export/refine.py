@@ -22,6 +22,7 @@ def refine(
     parameters: NDArray[np.float32],
     x: NDArray[np.float32],
     *,
+    exact: int = 0,
     steps: int = 600,
     rate: float = 1e-3,
 ) -> NDArray[np.float32]:
@@ -31,6 +32,7 @@ def refine(
         spec: the architecture.
         parameters: float32 [spec.n_parameters]; what they answer is kept as it is.
         x: float32 [n, n_in], samples like those to come.
+        exact: how many layers, from the first, the file leaves in float32.
         steps: of Adam, all samples each.
         rate: first rate, as a share of an output's largest weight; it falls along a cosine.
 
@@ -47,24 +49,24 @@ def refine(
     torch.set_num_threads(1)
     inputs = torch.from_numpy(np.ascontiguousarray(x, np.float32))
     outputs = [_output_axis(layer) for layer in spec.layers if layer.weight_shape]
-    exact = [
+    given = [
         (torch.from_numpy(np.moveaxis(w, axis, 0).copy()), torch.from_numpy(b.copy()))
         for (w, b), axis in zip(spec.split(parameters), outputs, strict=True)
     ]
     with torch.no_grad():
-        teacher = answer(spec, exact, inputs, rounded=False)
+        teacher = answer(spec, given, inputs, rounded=False)
     # Adam's steps are as large for all: in units of its largest weight an output learns alike.
-    units = [largest(w) for w, _ in exact]
+    units = [largest(w) for w, _ in given]
     learnt = [
         ((w / along(w, unit)).requires_grad_(), (b / unit).requires_grad_())
-        for (w, b), unit in zip(exact, units, strict=True)
+        for (w, b), unit in zip(given, units, strict=True)
     ]
     optimiser = torch.optim.Adam([one for pair in learnt for one in pair], rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     best, kept = float("inf"), parameters
     for _ in range(steps + 1):
         parts = [(w * along(w, unit), b * unit) for (w, b), unit in zip(learnt, units, strict=True)]
-        loss = ((answer(spec, parts, inputs, rounded=True) - teacher) ** 2).mean()
+        loss = ((answer(spec, parts, inputs, rounded=True, exact=exact) - teacher) ** 2).mean()
         if float(loss.detach()) < best:
             best = float(loss.detach())
             kept = spec.join(

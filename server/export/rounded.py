@@ -14,7 +14,7 @@ Parts = Sequence[tuple[Any, Any]]
 Span = tuple[Any, Any]
 
 
-def answer(spec: ModelSpec, parts: Parts, x: Any, *, rounded: bool) -> Any:
+def answer(spec: ModelSpec, parts: Parts, x: Any, *, rounded: bool, exact: int = 0) -> Any:
     """The output of a model [n, n_out]; of one with a softmax what comes before it.
 
     Ranges are those of the values without any rounding, as they are when the file is written.
@@ -24,27 +24,31 @@ def answer(spec: ModelSpec, parts: Parts, x: Any, *, rounded: bool) -> Any:
         parts: weights [outputs, ...] and bias of each layer that has them.
         x: float32 tensor [n, n_in].
         rounded: as the int8 file computes it, or exactly.
+        exact: how many layers, from the first, are never rounded.
     """
     import torch
 
     weighted = iter(parts)
-    exact = end = x
+    clean = end = x
     span = _span(x)
-    if rounded:
-        end = _codes(end, span)
-    for layer in spec.layers:
+    for index, layer in enumerate(spec.layers):
+        coarse = rounded and index >= exact
+        if coarse and index == exact:
+            span = _span(clean)
+            end = _codes(end, span)
         w, b = next(weighted) if layer.weight_shape else (None, None)
-        end = summed(layer, end.reshape(-1, *layer.in_shape), _weights(w) if rounded else w, b)
+        end = summed(layer, end.reshape(-1, *layer.in_shape), _weights(w) if coarse else w, b)
         if rounded:
             with torch.no_grad():
-                exact = summed(layer, exact.reshape(-1, *layer.in_shape), w, b)
+                clean = summed(layer, clean.reshape(-1, *layer.in_shape), w, b)
         if layer.activation == "softmax":
             break
         for name in _steps(layer):
             end = activated(name, end)
             if rounded:
-                exact = activated(name, exact)
-                span = _next_span(layer, name, exact, span)
+                clean = activated(name, clean)
+            if coarse:
+                span = _next_span(layer, name, clean, span)
                 end = _codes(end, span)
     return end.reshape(len(x), -1)
 
@@ -59,19 +63,19 @@ def _steps(layer: Layer) -> Iterator[str]:
         yield layer.activation
 
 
-def _next_span(layer: Layer, name: str, exact: Any, before: Span) -> Span:
+def _next_span(layer: Layer, name: str, clean: Any, before: Span) -> Span:
     if name in INT8_OUT:
         scale, zero = INT8_OUT[name]
-        ends = exact.new_tensor([(-128 - zero) * scale, (127 - zero) * scale])
+        ends = clean.new_tensor([(-128 - zero) * scale, (127 - zero) * scale])
         return ends[0], ends[1]
     mean = isinstance(layer, PoolSpec) and layer.kind == "mean"
     moves = bool(layer.weight_shape) or mean or name != "linear"
     fused = isinstance(layer, PoolSpec) and not mean
-    return _span(exact) if moves and not fused else before
+    return _span(clean) if moves and not fused else before
 
 
-def _span(exact: Any) -> Span:
-    return exact.detach().min().clamp(max=0), exact.detach().max().clamp(min=0)
+def _span(values: Any) -> Span:
+    return values.detach().min().clamp(max=0), values.detach().max().clamp(min=0)
 
 
 def largest(w: Any) -> Any:

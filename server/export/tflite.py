@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About, model_metadata
+from server.export.ends import float_front
 from server.export.flatfile import FlatFile
 from server.export.graph import Graph, Weights
 from server.export.quantise import Affine, Calibration
@@ -70,8 +71,9 @@ def write_int8(
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         per_channel: one weight scale an output instead of one a layer.
         calibration: how ranges are found, see `quantise.CALIBRATIONS`.
-        float_ends: float32 in and out, quantised by the file itself; a last activation that is
-            an operator of its own, such as a softmax, is left in float32, too.
+        float_ends: float32 in and out, quantised by the file itself; a first layer of little work
+            (`ends.float_front`), and a last activation that is an operator of its own, such as a
+            softmax, are left in float32, too.
         name: description that the file carries.
         labels: names of the outputs, kept as metadata.
         about: more words, kept in the metadata of the format.
@@ -92,12 +94,11 @@ def write_int8(
         per_channel=per_channel,
         calibration=calibration,
     )
-    if float_ends:
-        graph.quantize(around)
-    last = len(spec.layers) - 1
+    front, last = float_front(spec), len(spec.layers) - 1
     for index, (layer, parts) in enumerate(zip(spec.layers, _parts(spec, parameters), strict=True)):
-        ends = float_ends and index == last
-        graph.layer(index, layer, parts, values[index], leave_int8=ends)
+        if float_ends and index == front:
+            graph.quantize(Affine.fitted(values[index - 1].out, calibration) if index else around)
+        graph.layer(index, layer, parts, values[index], leave_int8=float_ends and index == last)
     _describe(file, labels, about)
     return file.to_bytes()
 

@@ -98,6 +98,23 @@ def test_what_is_trained_rounds_as_the_int8_file_does(spec) -> None:
     assert sqnr(rounded, file) > sqnr(exact, file) + 5  # ties are rounded to another side
 
 
+def test_a_first_layer_in_float_is_not_rounded_where_the_file_does_not() -> None:
+    import torch
+
+    spec, parameters = WAVE.spec, WAVE.parameters()
+    x = np.random.default_rng(3).uniform(-5, 5, (300, 1)).astype(np.float32)
+    parts = [tuple(map(torch.from_numpy, part)) for part in spec.split(parameters.copy())]
+    rounded = answer(spec, parts, torch.from_numpy(x), rounded=True, exact=1).numpy()
+    data = tflite.write_int8(spec, parameters, x, float_ends=True, name="m")
+    file = OnlineLearner(data, infer_only=True).predict_many(x)
+    assert sqnr(rounded, file) > sqnr(forward(spec, parameters, x), file) + 5
+    refined = refine(spec, parameters, x, exact=1)
+    again = tflite.write_int8(spec, refined, x, float_ends=True, name="m")
+    after = OnlineLearner(again, infer_only=True).predict_many(x)
+    exact = forward(spec, parameters, x)
+    assert sqnr(exact, after) > sqnr(exact, file) + 3
+
+
 @pytest.mark.parametrize("spec", EVERY_KIND)
 def test_every_kind_of_layer_is_refined(spec) -> None:
     x = np.random.default_rng(1).normal(size=(100, spec.n_in)).astype(np.float32)

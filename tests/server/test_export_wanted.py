@@ -27,6 +27,7 @@ from server.export.measured import Metric, Samples
 from server.export.on_board import BoardAnswers, on_board
 from server.export.quantise import CALIBRATIONS, Affine
 from server.export.reference import forward
+from server.export.sqnr import sqnr
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
@@ -111,6 +112,22 @@ def test_float_ends_of_a_model_without_a_softmax_give_the_same_numbers() -> None
     ends = tflite.write_int8(spec, P, X, float_ends=True, name="m")
     for one, other in zip(runtime.available(whole), runtime.available(ends), strict=True):
         np.testing.assert_allclose(one.run(X[:20]), other.run(X[:20]), atol=1e-6)
+
+
+def test_float_ends_leave_a_first_layer_of_little_work_in_float_in_every_runtime() -> None:
+    spec = ModelSpec.mlp([1, 32, 32, 1], hidden="tanh")
+    parameters, x = spec.initial(0), np.linspace(-3, 3, 200, dtype=np.float32)[:, None]
+    data = tflite.write_int8(spec, parameters, x, float_ends=True, name="m")
+    names = [operator.name for operator in Artifact(data).describe().operators]
+    assert names[:3] == ["FULLY_CONNECTED", "TANH", "QUANTIZE"] and names[-1] == "DEQUANTIZE"
+    one = OnlineLearner(data, infer_only=True).predict_many(x)
+    assert sqnr(forward(spec, parameters, x), one) > 30
+    found = runtime.available(data)
+    assert found
+    for other in found:
+        assert sqnr(one, other.run(x)) > 35
+    board = on_board(data, x)
+    assert isinstance(board, BoardAnswers) and np.array_equal(board.outputs, one[:20])
 
 
 def test_the_words_are_in_the_fields_of_the_formats() -> None:

@@ -1,12 +1,15 @@
 """Encode a model in the formats and number types that are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
+from edge.learner import OnlineLearner
+from edge.runtime import load
 from edge.spec import ModelSpec
 from server.export import onnx, tflite
 from server.export.about import About
@@ -14,7 +17,9 @@ from server.export.ends import float_front
 from server.export.equalise import nearest
 from server.export.header import c_header
 from server.export.quantise import CALIBRATIONS, Calibration
-from server.export.refine import refine
+from server.export.reference import forward
+from server.export.refine import held_out, refine
+from server.export.sqnr import sqnr
 
 __all__ = ["DTYPES", "FORMATS", "Encoded", "Wanted", "encode"]
 
@@ -22,6 +27,9 @@ Floats = NDArray[np.float32]
 FORMATS = ("tflite", "onnx", "c")
 DTYPES = {"float32": "f32", "int8": "int8", "hybrid": "hybrid"}
 """What may be asked for, and how files are called."""
+
+WORTH_REFINING = 0.5
+"""dB that refined weights must gain on samples held out; less may be chance."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Wanted:
         per_channel: one weight scale an output instead of one a layer.
         float_ends: int8 files take and give float32.
         float_layers: layers with weights, from the end, that stay float32 in a hybrid.
-        refined: fine-tune the weights of int8 files through their rounding; needs torch.
+        refined: fine-tune the weights of int8 files through their rounding, where that brings a
+            file nearer to the model; needs torch.
 
     Raises:
         UsageError: an unknown name, or nothing would be written.
@@ -71,10 +80,12 @@ class Encoded:
     Args:
         data: its content.
         parameters: float32 [n], those that it was made from: equalised, refined, or as they came.
+        refined: whether they were refined; where that brings a file no nearer, they are not.
     """
 
     data: bytes = field(repr=False)
     parameters: Floats = field(repr=False, compare=False)
+    refined: bool = False
 
 
 def encode(
@@ -98,22 +109,55 @@ def encode(
     """
     files, headers = {}, {}
     for dtype in wanted.dtypes:
-        short, used = DTYPES[dtype], _prepared(dtype, spec, parameters, x, wanted)
+        short, likely = DTYPES[dtype], _likely(dtype, spec, parameters, x, wanted)
+        nearest_of = partial(_nearest_of, spec, parameters, x, likely)
         if "tflite" in wanted.formats or "c" in wanted.formats:
-            made = _tflite(dtype, spec, used, x, wanted, about)
+            made = nearest_of(
+                partial(_tflite, dtype, spec, x=x, wanted=wanted, about=about), _learner
+            )
             if "tflite" in wanted.formats:
-                files[f"model.{short}.tflite"] = Encoded(made, used)
+                files[f"model.{short}.tflite"] = made
             if "c" in wanted.formats:
-                headers[f"model.{short}.h"] = Encoded(c_header(made, about), used)
+                headers[f"model.{short}.h"] = replace(made, data=c_header(made.data, about))
         if "onnx" in wanted.formats and dtype != "hybrid":
-            files[f"model.{short}.onnx"] = Encoded(_onnx(dtype, spec, used, x, wanted, about), used)
+            files[f"model.{short}.onnx"] = nearest_of(
+                partial(_onnx, dtype, spec, x=x, wanted=wanted, about=about), _runtime
+            )
     return files | headers
 
 
-def _prepared(dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted: Wanted) -> Floats:
-    """Parameters that lose less when they are quantised."""
+def _nearest_of(
+    spec: ModelSpec,
+    parameters: Floats,
+    x: Floats,
+    likely: Sequence[Floats],
+    write: Callable[[Floats], bytes],
+    run: Callable[[bytes, Floats], Floats],
+) -> Encoded:
+    """The file that answers most as the model does, on samples that no weights were refined on."""
+    made = [Encoded(write(one), one, refined=number > 0) for number, one in enumerate(likely)]
+    if len(made) == 1:
+        return made[0]
+    unseen = x[held_out(len(x))]
+    expected = forward(spec, parameters, unseen)
+    plain, refined = (sqnr(expected, run(one.data, unseen)) for one in made)
+    return made[refined >= plain + WORTH_REFINING]
+
+
+def _learner(data: bytes, x: Floats) -> Floats:
+    return OnlineLearner(data, infer_only=True).predict_many(x)
+
+
+def _runtime(data: bytes, x: Floats) -> Floats:
+    return load(data).run(x)
+
+
+def _likely(
+    dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted: Wanted
+) -> list[Floats]:
+    """Parameters that may lose less when they are quantised; refined ones come last."""
     if dtype == "float32":
-        return parameters
+        return [parameters]
     int8 = sum(bool(layer.weight_shape) for layer in spec.layers)
     int8 -= wanted.float_layers if dtype == "hybrid" else 0
     # With float ends: a softmax in eight bits would hide what the layers before it lose.
@@ -122,8 +166,8 @@ def _prepared(dtype: str, spec: ModelSpec, parameters: Floats, x: Floats, wanted
         spec, parameters, x, lambda one: _tflite(dtype, spec, one, x, tried, about), int8
     )
     if not wanted.refined or dtype != "int8":
-        return found
-    return refine(spec, found, x, exact=float_front(spec) if wanted.float_ends else 0)
+        return [found]
+    return [found, refine(spec, found, x, exact=float_front(spec) if wanted.float_ends else 0)]
 
 
 def _tflite(

@@ -9,12 +9,15 @@ pytest.importorskip("torch")
 
 from edge.artifact import Artifact
 from edge.learner import OnlineLearner
+from edge.runtime import load
 from edge.spec import ModelSpec
 from edge.steps import average_pool, conv, dense, depthwise, max_pool, mean, pad
 from server.cli import main
 from server.export import tflite
+from server.export.about import About
+from server.export.encode import Wanted, encode
 from server.export.reference import forward
-from server.export.refine import refine
+from server.export.refine import held_out, refine
 from server.export.rounded import answer
 from server.export.sqnr import sqnr
 from server.models import model
@@ -52,13 +55,25 @@ def test_int8_of_a_model_that_loses_much_is_nearer_afterwards_on_other_samples()
         ),
     ],
 )
-def test_no_kind_of_net_gets_worse_on_its_own_samples(spec) -> None:
+def test_no_file_of_an_export_gets_worse_on_samples_that_were_held_out(spec) -> None:
     x = np.random.default_rng(1).normal(size=(150, spec.n_in)).astype(np.float32)
-    parameters = spec.initial(2)
-    refined = refine(spec, parameters, x, steps=150)
-    assert refined.shape == parameters.shape and np.isfinite(refined).all()
-    before, after = (noise(spec, p, parameters, x, x) for p in (parameters, refined))
-    assert after > before - 0.3
+    parameters, unseen = spec.initial(2), x[held_out(len(x))]
+    expected = forward(spec, parameters, unseen)
+    plain, refined = (
+        encode(spec, parameters, x, Wanted(dtypes=("int8",), refined=wanted), About("m"))
+        for wanted in (False, True)
+    )
+    assert set(plain) == set(refined) == {"model.int8.tflite", "model.int8.onnx"}
+    for name, file in refined.items():
+        before, after = (sqnr(expected, load(one.data).run(unseen)) for one in (plain[name], file))
+        assert after > before + 0.4 if file.refined else file.data == plain[name].data
+
+
+def test_so_few_samples_that_none_can_be_held_out_leave_the_model_as_it_is() -> None:
+    spec, parameters = WAVE.spec, WAVE.parameters()
+    one = np.ones((1, 1), np.float32)
+    assert refine(spec, parameters, one) is parameters
+    assert np.isfinite(refine(spec, parameters, np.repeat(one, 2, 0), steps=3)).all()
 
 
 EVERY_KIND = [
@@ -120,8 +135,10 @@ def test_every_kind_of_layer_is_refined(spec) -> None:
     x = np.random.default_rng(1).normal(size=(100, spec.n_in)).astype(np.float32)
     parameters = spec.initial(2)
     refined = refine(spec, parameters, x, steps=150)
-    before, after = (noise(spec, p, parameters, x, x) for p in (parameters, refined))
-    assert after > before + 0.5
+    assert refined.shape == parameters.shape and np.isfinite(refined).all()
+    unseen = x[held_out(len(x))]
+    before, after = (noise(spec, p, parameters, unseen, x) for p in (parameters, refined))
+    assert after > before + 0.3
 
 
 def test_the_command_refines_int8_and_leaves_float_as_it_is(tmp_path, capsys) -> None:

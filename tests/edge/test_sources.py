@@ -4,7 +4,6 @@ import io
 import json
 import time
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 from edge import mqtt
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import UsageError
-from edge.iio import IioSensor
-from edge.lines import WAITING, JsonLines, SourceError
+from edge.faults import SourceError
+from edge.lines import WAITING, JsonLines
 from edge.mqtt_source import MqttSource
 from edge.sources import open_source, read_table
 
@@ -93,49 +92,6 @@ def test_the_line_of_a_table_that_is_wrong_is_named(tmp_path, text, said) -> Non
     with pytest.raises(UsageError, match=said) as caught:
         read_table(path)
     assert "t.csv" in caught.value.message and "shape" not in caught.value.message
-
-
-@pytest.fixture
-def devices(tmp_path):
-    folder = tmp_path / "iio:device0"
-    folder.mkdir()
-    for name, text in {
-        "name": "bmi160", "in_accel_x_raw": "100", "in_accel_y_raw": "-50", "in_accel_scale": "0.5",
-        "in_temp_raw": "10", "in_temp_offset": "5", "in_temp_scale": "2",
-        "in_pressure_input": "7.5",
-    }.items():  # fmt: skip
-        (folder / name).write_text(text + "\n")
-    return tmp_path
-
-
-def test_channels_of_the_kernel_are_scaled_as_its_abi_says(devices) -> None:
-    slept = []
-    for name in ("iio:device0", "bmi160"):
-        sensor = IioSensor(name, 20.0, devices=devices, wait=slept.append)
-        x, y = sensor.next_sample()
-        assert x.tolist() == [50.0, -25.0, 7.5, 30.0] and np.isnan(y).all()
-    sensor.next_sample()
-    assert len(slept) == 1 and 0 < slept[0] <= 0.05
-    (devices / "iio:device0" / "in_accel_x_raw").write_text("2\n")
-    assert sensor.next_sample()[0][0] == 1
-    sensor.rewind()
-    assert sensor.next_sample()[0][0] == 50
-    (devices / "iio:device0" / "in_temp_raw").write_text("busy")
-    for _ in range(2):
-        sensor.next_sample()
-    with pytest.raises(SourceError, match="in_temp_raw"):
-        sensor.next_sample()
-
-
-def test_a_device_that_is_not_there_names_those_that_are(devices) -> None:
-    with pytest.raises(UsageError) as caught:
-        IioSensor("iio:device7", devices=devices)
-    assert "iio:device0 (bmi160)" in caught.value.hint
-    (devices / "iio:device1").mkdir()
-    with pytest.raises(UsageError, match="no channel"):
-        IioSensor("iio:device1", devices=devices)
-    with pytest.raises(UsageError, match="Industrial I/O"):
-        open_source("iio:device99")
 
 
 @pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")

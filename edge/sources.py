@@ -61,7 +61,7 @@ def _stored(path: Path) -> Replay:
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{str(path)!r} is no .npz file.", hint=_STORED)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             lacking = [name for name in ("x", "y") if name not in arrays.files]
             x, y = (None, None) if lacking else (_numbers(arrays["x"]), _numbers(arrays["y"]))
     except Exception as error:

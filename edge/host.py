@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import platform
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from edge.artifact import Artifact
 from edge.budget import requirement
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.fronted import learner_of
+from edge.intake import Intake, Needs
 from edge.keeping import KEEP_EVERY, Keeper
 from edge.layout import Layout, layout_of
 from edge.learner import OnlineLearner
@@ -80,7 +80,7 @@ class HostWorker:
         self.profile = profile or host_profile()
         self.arena = self.profile.ram // _ARENA_SHARE if arena is None else arena
         self.slot = slot
-        self._sensor = sensor
+        self._intake = Intake(sensor)
         self._store = store
         self._layout: Layout | None = None
         self._watcher: Watcher | None = None
@@ -89,6 +89,7 @@ class HostWorker:
         self._steps = Steps()
         self._learner: OnlineLearner | None = None
         self._cross_entropy = False
+        self._needs = Needs(0, 0, classes=False)
         self._running: str | None = None
         self._kept: list[bytes] = []
         files = None if store is None else store.learnt
@@ -123,7 +124,8 @@ class HostWorker:
         learner, steps = self._laid_out(artefact, plan), plan.steps
         base, count = learner.parameters, plan.samples * plan.epochs
         practice = Practice(learner, self._cross_entropy, steps, self._keeper.stepped)
-        losses = practice.train(self._samples(plan), steps.rates(plan.rate, count))
+        samples = self._intake.passes(self._needs, plan.samples, plan.epochs)
+        losses = practice.train(samples, steps.rates(plan.rate, count))
         self._keeper.keep()
         unlabelled = count - len(losses)
         return TrainResult(
@@ -164,9 +166,9 @@ class HostWorker:
         return added
 
     def deploy(self, artefact: bytes) -> Outcome:
-        """Check, load, keep: what fails leaves the old one active."""
+        """Check, load, keep: what fails, or what the sensor cannot feed, leaves the old one."""
         before = dict(vars(self))
-        self._load(artefact)
+        self._load(artefact, fed=True)
         try:
             if self._store is not None:
                 self._store.deploy(artefact)
@@ -232,6 +234,7 @@ class HostWorker:
     ) -> None:
         """Go on with another learner, made from an artefact."""
         self._cross_entropy = Artifact(base).tail.spec.loss == "cross_entropy"
+        self._needs = Needs(learner.n_in, learner.n_out, self._cross_entropy, not steps.reconstruct)
         self._learner, self._layout, self._watcher = learner, layout, None
         self._base, self._steps = base, steps
 
@@ -271,13 +274,15 @@ class HostWorker:
         fewer = "a smaller model, or fewer trained layers"
         self._fits("training this model", need.ram_train, self.arena, fewer)
 
-    def _load(self, artefact: bytes) -> None:
+    def _load(self, artefact: bytes, *, fed: bool = False) -> None:
         self._fits("this artefact", len(artefact), self.slot, "a smaller model")
         artifact = Artifact(artefact)
         need = requirement(artifact.tail)
         self._fits("running this model", need.ram_infer, self.arena, "a smaller model")
         trains = need.parameters > 0 and need.ram_train <= self.arena
         learner = learner_of(artefact, infer_only=not trains)
+        if fed:
+            self._intake.check_width(learner.n_in)
         self._take(learner, artefact, None, Steps())
         self._artefact = artefact
         self._running = hashlib.sha256(artefact).hexdigest()
@@ -298,18 +303,8 @@ class HostWorker:
             raise NothingDeployed("no model is on this device yet.", hint="deploy one first")
         return self._learner
 
-    def _samples(self, plan: Plan) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        for epoch in range(plan.epochs):
-            if epoch > 0:
-                self._sensor.rewind()
-            for _ in range(plan.samples):
-                yield self._sample()
-
     def _sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        try:
-            return self._sensor.next_sample()
-        except StopIteration:
-            raise TinyfleetError("the sensor has no more samples.") from None
+        return self._intake.take(self._needs)
 
 
 def _learner(artefact: bytes, layout: Layout | None, steps: Steps) -> OnlineLearner:

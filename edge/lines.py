@@ -4,30 +4,25 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, ClassVar, TextIO
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.again import Again
-from edge.errors import TinyfleetError
+from edge.faults import Faults, SourceError, x_fault, y_fault
+from edge.stream import Sample, Stream
 
-__all__ = ["JsonLines", "Lines", "Sample", "SourceError"]
+__all__ = ["JsonLines", "Lines"]
 
 _log = logging.getLogger("tinyfleet.samples")
 
-Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
-BAD_LINES = 10
-"""Lines in a row that may be no samples."""
 WAITING = 1024
 """Samples that wait for their label; the oldest are given up."""
 
-
-class SourceError(TinyfleetError):
-    """A sample that came is not one."""
+Float32 = NDArray[np.float32]
 
 
-class Lines:
+class Lines(Stream):
     """Samples out of lines such as `{"x": [0.1, 0.2], "y": 1}`.
 
     A `y` of null means that nobody knows it: as many NaN as the last target had values. A line with
@@ -43,75 +38,65 @@ class Lines:
 
     def __init__(self, read: Callable[[], str], keep: int = 1024) -> None:
         """Read nothing yet."""
+        super().__init__(keep)
         self._read = read
         self._count, self._over = 0, False
-        self._again = Again(keep)
-        self._waiting: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._waiting: OrderedDict[str, Float32] = OrderedDict()
         self._width = 1
+        self._faults = Faults()
 
-    def next_sample(self) -> Sample:
-        """A kept sample after `rewind`, else that of the next lines.
+    @property
+    def sample_name(self) -> str:
+        """Which line was read last."""
+        return f"{self.unit} {self._count}"
 
-        Raises:
-            SourceError: so many lines in a row are not samples; a few are told and passed over.
-            StopIteration: there are no more lines.
-        """
-        kept = self._again.next()
-        if kept is not None:
-            return kept
-        sample, bad = None, 0
-        while sample is None:
-            line = self._read()
-            if not line:
-                self._tell_end()
-                raise StopIteration
+    def new_sample(self) -> Sample:
+        """That of the next lines; see `next_sample`."""
+        while line := self._read():
             self._count += 1
+            if not line.strip():
+                continue
             try:
-                sample = self._sample(line) if line.strip() else None
+                sample = self._parsed(line)
             except SourceError as error:
-                bad += 1
-                if bad == BAD_LINES:
-                    raise
-                _log.warning("passed over %s", error)
-        x, y = sample
+                self._faults.add(f"{self.sample_name}: {error.message}", error.hint)
+                continue
+            self._faults.good()
+            if sample is not None:
+                return self._widened(*sample)
+        self._tell_end()
+        raise StopIteration
+
+    def _widened(self, x: Float32, y: Float32) -> Sample:
+        """An unknown target has as many values as the last one."""
         if np.isnan(y).all():
             y = np.full(self._width, np.nan, np.float32)
         self._width = y.size
-        self._again.add((x, y))
         return x, y
-
-    def rewind(self) -> None:
-        """Give the samples of the latest pass again, then new ones."""
-        self._again.rewind()
 
     def _tell_end(self) -> None:
         """Say once that there is no more to come."""
         if not self._over:
-            _log.info("no more samples came after %s %d", self.unit, self._count)
+            _log.info("no more samples came after %s", self.sample_name)
         self._over = True
-
-    def _sample(self, line: str) -> Sample | None:
-        """See `_parsed`; the number of the line is in what is refused."""
-        try:
-            return self._parsed(line)
-        except SourceError as error:
-            where = f"{self.unit} {self._count}"
-            raise SourceError(f"{where}: {error.message}", hint=error.hint) from None
 
     def _parsed(self, line: str) -> Sample | None:
         """What a line gives; None where its label or its sample is to come or was given up."""
         found = _object(line)
         name = found.get("id")
         if name is None:
-            return _values(found, "x", line), _targets(found, line)
+            return _input(found, line), _target(found, line)
         if "y" not in found:
-            self._waiting[str(name)] = _values(found, "x", line)
+            self._waiting[str(name)] = _input(found, line)
             while len(self._waiting) > WAITING:
                 self._waiting.popitem(last=False)
             return None
-        y, x = _targets(found, line), self._waiting.pop(str(name), None)
+        y, x = _target(found, line), self._waiting.pop(str(name), None)
         if "x" in found:
-            x = _values(found, "x", line)
+            x = _input(found, line)
+        if x is None:
+            given = f"{self.sample_name}: a label came for {str(name)[:40]!r}"
+            self._faults.tell(f"{given}, no sample of that id waits for one.")
         return None if x is None else (x, y)
 
 
@@ -119,18 +104,23 @@ class JsonLines(Lines):
     """Samples from a text, such as stdin; see `Lines`.
 
     Args:
-        stream: text to read from.
+        stream: text to read from, or its bytes in UTF-8; what is none costs its own line only.
         keep: how many of a pass's samples `rewind` can give again.
     """
 
-    def __init__(self, stream: TextIO, keep: int = 1024) -> None:
+    def __init__(self, stream: IO[str] | IO[bytes], keep: int = 1024) -> None:
         """Read nothing yet."""
-        super().__init__(stream.readline, keep)
+        self._stream = stream
+        super().__init__(self._line, keep)
+
+    def _line(self) -> str:
+        line = self._stream.readline()
+        return line if isinstance(line, str) else line.decode("utf-8", "replace")
 
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        found: Any = json.loads(line)
+        found: Any = json.loads(line.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -138,21 +128,32 @@ def _object(line: str) -> dict[str, Any]:
     return found
 
 
-def _values(found: dict[str, Any], name: str, line: str) -> NDArray[np.float32]:
+def _input(found: dict[str, Any], line: str) -> Float32:
+    values = _values(found.get("x"), line)
+    return _sound(values, x_fault(values))
+
+
+def _target(found: dict[str, Any], line: str) -> Float32:
+    y = found.get("y", ...)
+    values = _values(y if isinstance(y, list) else [y], line)
+    return _sound(values, y_fault(values))
+
+
+def _values(given: Any, line: str) -> Float32:
     try:
-        values = np.asarray(found[name], np.float32)
-    except (ValueError, TypeError, KeyError, OverflowError):
+        with np.errstate(over="ignore"):
+            values = np.asarray(given, np.float32)
+    except (ValueError, TypeError, OverflowError):
         raise _no_sample(line) from None
     if values.ndim != 1 or not values.size:
         raise _no_sample(line)
     return values
 
 
-def _targets(found: dict[str, Any], line: str) -> NDArray[np.float32]:
-    y = found.get("y", ...)
-    if isinstance(y, list):
-        return _values(found, "y", line)
-    return _values({"y": [y]}, "y", line)
+def _sound(values: Float32, fault: str) -> Float32:
+    if fault:
+        raise SourceError(fault)
+    return values
 
 
 def _no_sample(line: str) -> SourceError:

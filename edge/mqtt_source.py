@@ -7,6 +7,7 @@ import paho.mqtt.client as paho
 from edge import mqtt
 from edge.broker_options import BrokerOptions
 from edge.lines import Lines
+from edge.topics import check_filter
 
 __all__ = ["MqttSource"]
 
@@ -22,6 +23,7 @@ class MqttSource(Lines):
         patience: seconds to wait for a sample; then the source is said to be dry.
 
     Raises:
+        UsageError: it is no topic filter.
         BrokerUnreachable: no broker answers, or it refuses.
     """
 
@@ -29,7 +31,7 @@ class MqttSource(Lines):
 
     def __init__(self, options: BrokerOptions, topic: str, patience: float = 60.0) -> None:
         self._queue: queue.Queue[str] = queue.Queue(_FULL)
-        self._topic, self._patience = topic, patience
+        self._topic, self._patience = check_filter(topic), patience
         super().__init__(self._line)
         self._client = mqtt.connect(
             options,

@@ -1,11 +1,11 @@
 """The two outside lines of a device: its serial link and its sensor."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sensor", "SerialPort"]
+__all__ = ["KnownSensor", "Sensor", "SerialPort"]
 
 
 class SerialPort(Protocol):
@@ -41,3 +41,16 @@ class Sensor(Protocol):
 
     def rewind(self) -> None:
         """Start the current task's samples again from the first one."""
+
+
+@runtime_checkable
+class KnownSensor(Sensor, Protocol):
+    """A sensor that says more of its samples; none has to."""
+
+    @property
+    def sample_width(self) -> int | None:
+        """How many inputs the next sample has; None: who knows."""
+
+    @property
+    def sample_name(self) -> str:
+        """Which sample was given last, such as "line 7"."""

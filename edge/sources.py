@@ -1,109 +1,23 @@
 """Sensors that a user can name without writing Python: files, stdin, topics, kernel sensors."""
 
-import csv
-import re
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from edge.broker_options import BrokerOptions
 from edge.errors import UsageError
-from edge.lines import JsonLines, Sample, SourceError
+from edge.lines import JsonLines
 from edge.ports import Sensor
+from edge.replay import Replay
+from edge.tables import read_table
 
-__all__ = ["JsonLines", "Replay", "SourceError", "open_source", "read_table"]
+__all__ = ["JsonLines", "Replay", "open_source", "read_table"]
 
-_TABLE = "numbers with commas; the last column, or those called y, are the targets"
-
-
-class Replay:
-    """Stored samples, over and over.
-
-    Args:
-        x: [n, n_in] inputs; float32 afterwards.
-        y: [n] class indices, or [n, n_out] values.
-
-    Raises:
-        UsageError: the shapes do not agree, or there is no sample.
-
-    >>> source = Replay([[1.0, 2.0], [3.0, 4.0]], [0, 1])
-    >>> [source.next_sample()[1].item() for _ in range(3)]
-    [0.0, 1.0, 0.0]
-    """
-
-    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
-        """Take the samples and start at the first."""
-        self.x: NDArray[np.float32] = np.asarray(x, np.float32)
-        self.y: NDArray[np.float32] = np.asarray(y, np.float32)
-        if self.y.ndim == 1:
-            self.y = self.y[:, np.newaxis]
-        same = self.x.ndim == self.y.ndim == 2 and len(self.x) == len(self.y)
-        if not same or not len(self.x):
-            raise UsageError(
-                f"samples need x of shape [n, n_in] and y of [n] or [n, n_out], "
-                f"these are {self.x.shape} and {np.shape(y)}."
-            )
-        self._at = 0
-
-    def next_sample(self) -> Sample:
-        """The next sample; after the last the first again."""
-        at = self._at % len(self.x)
-        self._at = at + 1
-        return self.x[at], self.y[at]
-
-    def rewind(self) -> None:
-        """Start again from the first sample."""
-        self._at = 0
-
-
-def read_table(path: Path) -> Replay:
-    """Samples of a .csv: the last column is y, all others x.
-
-    Where the first line has names, columns called y, or y0, y1 and so on, are y instead.
-
-    Raises:
-        UsageError: it is no table of numbers; the line that is not is named.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            numbered = [(reader.line_num, line) for line in reader if line]
-    except (ValueError, csv.Error):
-        raise UsageError(f"{path} is no text with commas.", hint=_TABLE) from None
-    names = [] if not numbered or all(map(_is_number, numbered[0][1])) else numbered.pop(0)[1]
-    try:
-        table = np.array([line for _, line in numbered], np.float32)
-    except ValueError:
-        raise UsageError(f"{path}, {_fault(numbered)}.", hint=_TABLE) from None
-    if table.ndim != 2 or table.shape[1] < 2 or (names and len(names) != table.shape[1]):
-        raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
-    targets = [i for i, name in enumerate(names) if re.fullmatch(r"y\d*", name.strip())]
-    targets = targets or [table.shape[1] - 1]
-    inputs = [i for i in range(table.shape[1]) if i not in targets]
-    return Replay(table[:, inputs], table[:, targets])
-
-
-def _fault(numbered: list[tuple[int, list[str]]]) -> str:
-    """Which line of a table is none, and why."""
-    width = len(numbered[0][1])
-    for number, line in numbered:
-        if len(line) != width:
-            return f"line {number}: {len(line)} values, the lines before have {width}"
-        wrong = next((text for text in line if not _is_number(text)), None)
-        if wrong is not None:
-            return f"line {number}: {wrong.strip()[:40]!r} is no number"
-    return "not all values are numbers"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+_STORED = "numpy.savez('samples.npz', x=x, y=y)"
 
 
 def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
@@ -119,7 +33,9 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
         UsageError: it is none of these, or the file does not hold samples.
     """
     if name == "-":
-        return JsonLines(sys.stdin)
+        if sys.stdin is None:
+            raise UsageError("stdin is closed, no samples can come on it.", hint="a pipe or a file")
+        return JsonLines(getattr(sys.stdin, "buffer", sys.stdin))
     if name.startswith("mqtt:"):
         from edge.mqtt_source import MqttSource
 
@@ -141,17 +57,29 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
 
 
 def _stored(path: Path) -> Replay:
-    """Samples of an .npz."""
-    hint = "numpy.savez('samples.npz', x=x, y=y)"
+    """Samples of an .npz; whatever a damaged one makes its readers raise becomes a UsageError."""
     if not zipfile.is_zipfile(path):
-        raise UsageError(f"{str(path)!r} is no .npz file.", hint=hint)
+        raise UsageError(f"{str(path)!r} is no .npz file.", hint=_STORED)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             lacking = [name for name in ("x", "y") if name not in arrays.files]
-            if lacking:
-                raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=hint)
-            return Replay(arrays["x"], arrays["y"])
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            x, y = (None, None) if lacking else (_numbers(arrays["x"]), _numbers(arrays["y"]))
+    except Exception as error:
         raise UsageError(
-            f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=hint
+            f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=_STORED
         ) from error
+    if x is None or y is None:
+        raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=_STORED)
+    try:
+        found = Replay(x, y)
+    except UsageError as error:
+        raise UsageError(f"{str(path)!r}: {error.message}", hint=_STORED) from None
+    if fault := found.fault():
+        raise UsageError(f"{str(path)!r}, sample {fault[0] + 1}: {fault[1]}")
+    return found
+
+
+def _numbers(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(array.dtype)
+    return array

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 from edge.errors import UsageError
 
-__all__ = ["PREFIX", "DeviceTopics", "SiteTopics", "check_digest", "check_name", "device_of"]
+__all__ = [
+    "PREFIX",
+    "DeviceTopics",
+    "SiteTopics",
+    "check_digest",
+    "check_filter",
+    "check_name",
+    "device_of",
+]
 
 PREFIX = "tinyfleet/v1"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONGEST_FILTER = 65535
 _SHARED = frozenset({"models", "rounds"})
 
 
@@ -41,6 +50,28 @@ def check_digest(value: str) -> str:
     """
     if not _DIGEST.fullmatch(value):
         raise UsageError(f"{value[:80]!r} is not a SHA-256 in 64 lower-case hex digits.")
+    return value
+
+
+def check_filter(value: str) -> str:
+    """Give `value` back if it may be subscribed to: MQTT 3.1.1, section 4.7.
+
+    Raises:
+        UsageError: it is empty, longer than 65535 bytes, no UTF-8, or has NUL, or a wildcard that
+            is not a whole level, or a `#` before the last one.
+    """
+    *before, last = value.split("/")
+    wild = any("#" in level or ("+" in level and level != "+") for level in before)
+    wild = wild or (last not in ("+", "#") and ("+" in last or "#" in last))
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if wild or "\0" in value or not 0 < size <= _LONGEST_FILTER:
+        raise UsageError(
+            f"{value[:80]!r} is no topic or topic filter of MQTT.",
+            hint="a topic such as plant/line-1/vibration; + for one level, # for all that follow",
+        )
     return value
 
 

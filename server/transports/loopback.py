@@ -3,12 +3,13 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from edge.answers import Memory, decline_of, update_of
 from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
+from edge.intake import Intake, Needs
 from edge.messages import Offer, Plan
 from edge.ports import Sensor
 from edge.worker import Trainer, TrainResult
@@ -45,7 +46,7 @@ class SensorWorker:
 
     def __init__(self, sensor: Sensor, *, memory: int | None = None) -> None:
         """Hold the sensor."""
-        self.sensor = sensor
+        self._intake = Intake(sensor)
         self.memory = memory
 
     def train(self, artefact: bytes, plan: Plan, /) -> TrainResult:
@@ -67,19 +68,13 @@ class SensorWorker:
         if self.memory is not None and needed > self.memory:
             raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
         base, count = learner.parameters, plan.samples * plan.epochs
-        practice = Practice(
-            learner, Artifact(artefact).tail.spec.loss == "cross_entropy", plan.steps
-        )
-        losses = practice.train(self._samples(plan), plan.steps.rates(plan.rate, count)).tolist()
+        classes = Artifact(artefact).tail.spec.loss == "cross_entropy"
+        needs = Needs(learner.n_in, learner.n_out, classes, not plan.steps.reconstruct)
+        samples = self._intake.passes(needs, plan.samples, plan.epochs)
+        practice = Practice(learner, classes, plan.steps)
+        losses = practice.train(samples, plan.steps.rates(plan.rate, count)).tolist()
         mean = sum(losses) / len(losses)
         return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])
-
-    def _samples(self, plan: Plan) -> Iterator[Any]:
-        for epoch in range(plan.epochs):
-            if epoch:
-                self.sensor.rewind()
-            for _ in range(plan.samples):
-                yield self.sensor.next_sample()
 
 
 class LoopbackDevice:

@@ -15,14 +15,14 @@ from edge.agent import run_agent
 from edge.artifact import Artifact
 from edge.broker import Kind, LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import ArtifactError, BrokerUnreachable, DoesNotFit, TinyfleetError, UsageError
+from edge.faults import IN_A_ROW, SourceError
 from edge.host import HostWorker
 from edge.learner import OnlineLearner
-from edge.lines import BAD_LINES
 from edge.messages import Command, Plan
 from edge.mqtt import BrokerOptions
 from edge.session import DeviceSession
 from edge.sockets import free_port
-from edge.sources import JsonLines, Replay, SourceError, open_source
+from edge.sources import JsonLines, Replay, open_source
 from edge.store import ArtefactStore
 from tests.edge.hub import SITE, Hub
 from tests.edge.models import SPEC, model, samples, sensor, sha
@@ -294,7 +294,7 @@ def test_json_lines_are_read_as_they_come() -> None:
         source.next_sample()
     for line in ("{", "[]", '{"x": 1, "y": 2}', '{"x": [], "y": 2}', '{"x": ["a"], "y": 2}'):
         with pytest.raises(SourceError):
-            JsonLines(io.StringIO(f"{line}\n" * BAD_LINES)).next_sample()
+            JsonLines(io.StringIO(f"{line}\n" * IN_A_ROW)).next_sample()
 
 
 def test_a_source_is_opened_by_name(tmp_path: Path) -> None:

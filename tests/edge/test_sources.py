@@ -4,7 +4,6 @@ import io
 import json
 import time
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +11,12 @@ from hypothesis import strategies as st
 from edge import mqtt
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import UsageError
-from edge.iio import IioSensor
-from edge.lines import WAITING, JsonLines, SourceError
+from edge.faults import SourceError
+from edge.lines import WAITING, JsonLines
 from edge.mqtt_source import MqttSource
-from edge.sources import open_source, read_table
+from edge.sources import open_source
+from edge.topics import check_filter
+from server.cli import main
 
 
 def lines(*texts) -> JsonLines:
@@ -52,90 +53,6 @@ def test_any_line_is_a_sample_or_refused(text) -> None:
     except (SourceError, StopIteration):
         return
     assert x.ndim == y.ndim == 1 and x.size and y.size
-
-
-@pytest.mark.parametrize(
-    ("text", "x", "y"),
-    [
-        ("1,2,0\n3,4,1\n", [[1, 2], [3, 4]], [[0], [1]]),
-        ("y,a,b\n0,1,2\n1,3,4\n", [[1, 2], [3, 4]], [[0], [1]]),
-        ("a,y0,y1\r\n5,1,2\r\n\r\n", [[5]], [[1, 2]]),
-        ("\ufeffa,b\n1,2\n", [[1]], [[2]]),
-    ],
-)
-def test_a_table_is_read_by_its_names_or_by_place(tmp_path, text, x, y) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(text, encoding="utf-8", newline="")
-    found = read_table(path)
-    assert found.x.tolist() == x and found.y.tolist() == y
-    assert open_source(str(path)).next_sample()[0].tolist() == x[0]
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n", "1\n2\n", "1,2\n3\n", "a,b\n1,x\n", "a,b,c\n1,2\n"])
-def test_what_is_no_table_is_refused(tmp_path, text) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(text)
-    with pytest.raises(UsageError):
-        read_table(path)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a,b\n1,2\n\n1,zz\n", "line 4: 'zz' is no number"),
-        ("1,2,3\n4,5\n", "line 2: 2 values, the lines before have 3"),
-        ("1,2\n\x00\xff", "no text with commas|line 2"),
-    ],
-)
-def test_the_line_of_a_table_that_is_wrong_is_named(tmp_path, text, said) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UsageError, match=said) as caught:
-        read_table(path)
-    assert "t.csv" in caught.value.message and "shape" not in caught.value.message
-
-
-@pytest.fixture
-def devices(tmp_path):
-    folder = tmp_path / "iio:device0"
-    folder.mkdir()
-    for name, text in {
-        "name": "bmi160", "in_accel_x_raw": "100", "in_accel_y_raw": "-50", "in_accel_scale": "0.5",
-        "in_temp_raw": "10", "in_temp_offset": "5", "in_temp_scale": "2",
-        "in_pressure_input": "7.5",
-    }.items():  # fmt: skip
-        (folder / name).write_text(text + "\n")
-    return tmp_path
-
-
-def test_channels_of_the_kernel_are_scaled_as_its_abi_says(devices) -> None:
-    slept = []
-    for name in ("iio:device0", "bmi160"):
-        sensor = IioSensor(name, 20.0, devices=devices, wait=slept.append)
-        x, y = sensor.next_sample()
-        assert x.tolist() == [50.0, -25.0, 7.5, 30.0] and np.isnan(y).all()
-    sensor.next_sample()
-    assert len(slept) == 1 and 0 < slept[0] <= 0.05
-    (devices / "iio:device0" / "in_accel_x_raw").write_text("2\n")
-    assert sensor.next_sample()[0][0] == 1
-    sensor.rewind()
-    assert sensor.next_sample()[0][0] == 50
-    (devices / "iio:device0" / "in_temp_raw").write_text("busy")
-    for _ in range(2):
-        sensor.next_sample()
-    with pytest.raises(SourceError, match="in_temp_raw"):
-        sensor.next_sample()
-
-
-def test_a_device_that_is_not_there_names_those_that_are(devices) -> None:
-    with pytest.raises(UsageError) as caught:
-        IioSensor("iio:device7", devices=devices)
-    assert "iio:device0 (bmi160)" in caught.value.hint
-    (devices / "iio:device1").mkdir()
-    with pytest.raises(UsageError, match="no channel"):
-        IioSensor("iio:device1", devices=devices)
-    with pytest.raises(UsageError, match="Industrial I/O"):
-        open_source("iio:device99")
 
 
 @pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
@@ -193,3 +110,47 @@ def test_a_stream_of_bad_lines_is_refused() -> None:
     source = lines(*["not json"] * 40)
     with pytest.raises(SourceError, match="line"):
         source.next_sample()
+
+
+def test_good_lines_between_end_a_row_of_bad_ones() -> None:
+    waiting = '{"id": "w", "x": [1]}'
+    source = lines(*["not json", waiting] * 40, '{"x": [2], "y": 1}')
+    assert source.next_sample()[0].tolist() == [2]
+
+
+def test_a_label_that_no_sample_waits_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    source = lines(*['{"id": "part-7", "y": 1}'] * 20, '{"id": "part-7", "x": [2], "y": 0}')
+    assert source.next_sample()[1].tolist() == [0]
+    assert "line 1: a label came for 'part-7', no sample of that id waits" in caplog.text
+    assert len(caplog.records) == 10
+
+
+@pytest.mark.parametrize("bad", [b"\xff\xfe", b'{"x": [1], "y": 0, "n": "\xe9', b"\xed\xa0\x80"])
+def test_a_byte_that_is_no_utf8_costs_its_own_line_only(bad: bytes, monkeypatch) -> None:
+    good = [f'{{"x": [{n}], "y": 0}}'.encode() for n in range(40)]
+    whole = b"\n".join([b"\xef\xbb\xbf" + good[0], *good[1:20], bad, *good[20:]])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(whole), encoding="utf-8"))
+    source = open_source("-")
+    assert [source.next_sample()[0].item() for _ in range(40)] == list(range(40))
+    with pytest.raises(StopIteration):
+        source.next_sample()
+    source = JsonLines(io.BytesIO(b'{"id": "caf\xe9", "x": [3], "y": 1, "n": "\xff"}'))
+    assert source.next_sample()[0].tolist() == [3]
+
+
+def test_a_closed_stdin_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="stdin is closed"):
+        open_source("-")
+
+
+@pytest.mark.parametrize("topic", ["", "a/#/b", "#/a", "a/b+", "+a/b", "a#", "a\x00b", "a" * 65536])
+def test_what_is_no_topic_filter_is_refused_before_a_broker_is_asked(topic, capsys) -> None:
+    command = ["edge", "run", "--id", "d1", "--broker", "mqtt://127.0.0.1:9", "--samples"]
+    assert main([*command, f"mqtt:{topic}"]) == 2
+    assert "is no topic or topic filter" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("topic", ["a", "#", "+", "a/#", "a/+/b", "/", "a//b", "$share/g/a", "ä b"])
+def test_topic_filters_are_taken(topic) -> None:
+    assert check_filter(topic) == topic

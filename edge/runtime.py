@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from edge.errors import ArtifactError, MissingExtra, UsageError
 
-__all__ = ["RUNTIMES", "Interpreter", "Runtime", "available", "fitting", "load", "load_keeping"]
+__all__ = [
+    "RUNTIMES",
+    "Interpreter",
+    "Runtime",
+    "available",
+    "fitting",
+    "kind_of",
+    "load",
+    "load_keeping",
+]
 
 
 class Runtime(Protocol):
@@ -209,7 +218,7 @@ def available(data: bytes) -> list[Runtime]:
 
 def fitting(data: bytes) -> list[str]:
     """Names of the runtimes for the format of a file, installed or not."""
-    return [name for name, (kind, _) in RUNTIMES.items() if kind == _kind(data)]
+    return [name for name, (kind, _) in RUNTIMES.items() if kind == kind_of(data)]
 
 
 def load_keeping(data: bytes) -> Interpreter:
@@ -240,7 +249,7 @@ def load(data: bytes, name: str | None = None) -> Runtime:
         MissingExtra: the runtime is not installed, or does not work here.
         ArtifactError: the runtime refuses the file.
     """
-    kind, names = _kind(data), fitting(data)
+    kind, names = kind_of(data), fitting(data)
     if name is None:
         for candidate in names:
             try:
@@ -261,5 +270,6 @@ def load(data: bytes, name: str | None = None) -> Runtime:
         raise ArtifactError(f"{name} refuses the file: {error}") from error
 
 
-def _kind(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
+    """`tflite` or `onnx`, by the first bytes."""
     return "tflite" if data[4:8] == b"TFL3" else "onnx"

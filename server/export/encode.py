@@ -71,10 +71,17 @@ class Encoded:
     Args:
         data: its content.
         parameters: float32 [n], those that it was made from: equalised, refined, or as they came.
+        holds: of a header: the `.tflite` inside, which is what runtimes run; else empty.
     """
 
     data: bytes = field(repr=False)
     parameters: Floats = field(repr=False, compare=False)
+    holds: bytes = field(repr=False, default=b"")
+
+    @property
+    def model(self) -> bytes:
+        """What runtimes run: of a header the `.tflite` inside."""
+        return self.holds or self.data
 
 
 def encode(
@@ -104,7 +111,7 @@ def encode(
             if "tflite" in wanted.formats:
                 files[f"model.{short}.tflite"] = Encoded(made, used)
             if "c" in wanted.formats:
-                headers[f"model.{short}.h"] = Encoded(c_header(made, about), used)
+                headers[f"model.{short}.h"] = Encoded(c_header(made, about), used, made)
         if "onnx" in wanted.formats and dtype != "hybrid":
             files[f"model.{short}.onnx"] = Encoded(_onnx(dtype, spec, used, x, wanted, about), used)
     return files | headers

@@ -1,5 +1,6 @@
 """What the runtimes here, our learner and a board answer to samples, or why they do not."""
 
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -81,4 +82,4 @@ def _reason(error: Exception) -> str:
     said = (
         error.message if isinstance(error, TinyfleetError) else f"{type(error).__name__}: {error}"
     )
-    return " ".join(said.split())[:_LONGEST].rstrip(". ")
+    return textwrap.shorten(said, _LONGEST, placeholder=" [...]").rstrip(".")

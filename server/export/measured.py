@@ -178,8 +178,9 @@ class Parity:
         )
 
     def loss(self, file: FileParity) -> float:
-        """Share of the metric that a file loses in its first runtime; below 0 where it gains."""
-        after = file.answers[0].metric if file.answers else None
+        """Share of the metric lost in the first runtime that answers; below 0 where it gains."""
+        known = (one.metric for one in file.answers if one.metric is not None)
+        after = next(known, None)
         if self.reference is None or after is None:
             return 0.0
         lost = self.reference - after if self.higher_is_better else after - self.reference

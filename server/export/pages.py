@@ -1,5 +1,6 @@
 """A parity report as one page to read."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,9 +30,9 @@ def parity_page(found: Parity, about: About) -> Page:
     page = Page(
         f"{about.name}: what runtimes make of it", _subtitle(about), tiles=list(_tiles(found))
     )
-    wrong = "\n".join(error.message for error in broken(found))
+    wrong = [(error.message,) for error in broken(found)]
     if wrong:
-        page.sections.append(Section("Failed", "A bound is broken:", text=wrong))
+        page.sections.append(Section("Failed", header=("what is out of bounds",), rows=wrong))
     page.sections += [
         costs(found),
         Section(
@@ -71,14 +72,13 @@ def _tiles(found: Parity) -> Iterator[Tile]:
         yield Tile(f"{found.metric}, float64", f"{found.reference:.4g}")
     if any(not part.int8 for part in found.files):
         allowed = f"of the largest output; at most {FLOAT_TOLERANCE:g}"
-        yield Tile("worst of float32", f"{_worst_share(found):.1g}", allowed)
+        yield Tile("worst of float32", _number(_worst_share(found), ".1g"), allowed)
     coarse = [part for part in found.files if part.int8]
     if coarse:
-        least = min(part.sqnr for part in coarse)
-        yield Tile("worst SQNR", f"{least:.1f} dB", f"at least {INT8_SQNR:g}")
+        yield Tile("worst SQNR, dB", _number(_least(coarse), ".1f"), f"at least {INT8_SQNR:g}")
         alike = _alike(found)
-        value = "-" if alike is None else f"{alike:.0f} dB"
-        yield Tile("runtimes agree", value, _remark(coarse))
+        value = "-" if alike is None else f"{alike:.0f}"
+        yield Tile("runtimes agree, dB", value, _remark(coarse))
 
 
 def _remark(coarse: list[FileParity]) -> str:
@@ -89,9 +89,20 @@ def _remark(coarse: list[FileParity]) -> str:
 
 
 def _worst_share(found: Parity) -> float:
+    """Infinite where a runtime failed or none is here."""
     exact = [part for part in found.files if not part.int8]
-    worst = max((one.worst for part in exact for one in part.on_all), default=0.0)
+    worst = max((one.worst for part in exact for one in part.on_all), default=math.inf)
     return worst / size(found)
+
+
+def _least(coarse: list[FileParity]) -> float:
+    """Infinite where a runtime failed or none is here."""
+    failed = any(one.failed for part in coarse for one in part.on_all)
+    return math.inf if failed else min(part.sqnr if part.answers else math.inf for part in coarse)
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "failed"
 
 
 def _alike(found: Parity) -> float | None:
@@ -101,7 +112,7 @@ def _alike(found: Parity) -> float | None:
 
 def _answer(part: FileParity, one: Answer) -> tuple[Any, ...]:
     if one.failed:
-        return part.file, one.runtime, "-", "-", f"failed: {one.failed}"
+        return part.file, one.runtime, "failed", "-", "-"
     metric = "" if one.metric is None else one.metric
     return part.file, one.runtime, one.sqnr, one.worst, metric
 
@@ -112,9 +123,9 @@ def _bounds(found: Parity) -> Iterator[tuple[Any, ...]]:
     boards = [part for part in found.files if part.instructions]
     if exact:
         what = "worst of float32, as a share of the largest output"
-        yield what, f"at most {FLOAT_TOLERANCE:g}", _worst_share(found)
+        yield what, f"at most {FLOAT_TOLERANCE:g}", _number(_worst_share(found), ".4g")
     if coarse:
-        yield "worst SQNR, dB", f"at least {INT8_SQNR:g}", min(part.sqnr for part in coarse)
+        yield "worst SQNR, dB", f"at least {INT8_SQNR:g}", _number(_least(coarse), ".4g")
         alike = _alike(found)
         here = "only one ran" if alike is None else alike
         yield "runtimes agree on a quantised file, dB", f"at least {INT8_AGREEMENT:g}", here

@@ -144,7 +144,7 @@ def test_no_emulator_and_no_room_are_excuses(error, tmp_path, monkeypatch) -> No
     def refuses(*given, **options):
         raise error
 
-    monkeypatch.setattr("firmware_sim.measure.cost_of", refuses)
+    monkeypatch.setattr("firmware_sim.measure.predicting_cost", refuses)
     export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite",), ("float32",)))
     assert error.message in (tmp_path / "parity.md").read_text()
 

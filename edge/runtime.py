@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from edge.errors import ArtifactError, MissingExtra, UsageError
 
-__all__ = ["RUNTIMES", "Runtime", "available", "load"]
+__all__ = [
+    "RUNTIMES",
+    "Interpreter",
+    "Runtime",
+    "available",
+    "fitting",
+    "kind_of",
+    "load",
+    "load_keeping",
+]
 
 
 class Runtime(Protocol):
@@ -27,8 +36,13 @@ class Runtime(Protocol):
         """
 
 
-class _Interpreter:
-    """The Interpreter API that tflite-runtime and ai-edge-litert share."""
+class Interpreter:
+    """The Interpreter API that tflite-runtime and ai-edge-litert share.
+
+    Args:
+        name: of the runtime.
+        interpreter: its Interpreter, with the model.
+    """
 
     def __init__(self, name: str, interpreter: Any) -> None:
         interpreter.allocate_tensors()
@@ -38,7 +52,16 @@ class _Interpreter:
         self._out = interpreter.get_output_details()[0]
 
     def run(self, x: NDArray[Any], /) -> NDArray[Any]:
+        """Answer a batch; see `Runtime`."""
         return _rows(x, self._in, self._out, self._one)
+
+    def tensors(self) -> dict[str, dict[str, Any]]:
+        """All tensors by name, in the order of the file: what the runtime says of each."""
+        return {tensor["name"]: tensor for tensor in self._interpreter.get_tensor_details()}
+
+    def value(self, tensor: dict[str, Any]) -> NDArray[np.float32]:
+        """A tensor's real values for the last sample, flat; one inside needs `load_keeping`."""
+        return _real(self._interpreter.get_tensor(tensor["index"]), tensor).reshape(-1)
 
     def _one(self, row: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_tensor(self._in["index"], row)
@@ -119,26 +142,36 @@ def _rows(
     shape = tuple(into["shape"])
     rows = [one(np.ascontiguousarray(row).reshape(shape)).reshape(1, -1) for row in x]
     y = np.concatenate(rows) if rows else np.zeros((0, 0), out["dtype"])
-    if out["dtype"] not in _CODES or whole:
-        return y
-    scale, zero = out["quantization"]
-    return np.asarray((y.astype(np.float32) - np.float32(zero)) * np.float32(scale), np.float32)
+    return y if whole else _real(y, out)
 
 
-def _tflite_runtime(data: bytes) -> Runtime:
+def _real(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+    """Codes as what they stand for, float32; other values as they are."""
+    if values.dtype not in _CODES:
+        return values
+    scale, zero = tensor["quantization"]
+    return np.asarray(
+        (values.astype(np.float32) - np.float32(zero)) * np.float32(scale), np.float32
+    )
+
+
+def _tflite_runtime(data: bytes, *, keep: bool = False) -> Interpreter:
     from tflite_runtime import interpreter as tflite
 
-    kind = tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    made = tflite.Interpreter(model_content=data, experimental_op_resolver_type=kind)
-    return _Interpreter("tflite-runtime", made)
+    return _interpreter("tflite-runtime", tflite, data, keep)
 
 
-def _litert(data: bytes) -> Runtime:
+def _litert(data: bytes, *, keep: bool = False) -> Interpreter:
     from ai_edge_litert import interpreter as litert
 
-    kind = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    made = litert.Interpreter(model_content=data, experimental_op_resolver_type=kind)
-    return _Interpreter("ai-edge-litert", made)
+    return _interpreter("ai-edge-litert", litert, data, keep)
+
+
+def _interpreter(name: str, module: Any, data: bytes, keep: bool) -> Interpreter:
+    kind = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    more = {"experimental_preserve_all_tensors": True} if keep else {}
+    made = module.Interpreter(model_content=data, experimental_op_resolver_type=kind, **more)
+    return Interpreter(name, made)
 
 
 def _tflite_micro(data: bytes) -> Runtime:
@@ -175,13 +208,33 @@ def available(data: bytes) -> list[Runtime]:
         data: the bytes of a `.tflite` or `.onnx` file.
     """
     found = []
-    for name, (kind, _) in RUNTIMES.items():
-        if kind == _kind(data):
-            try:
-                found.append(load(data, name))
-            except MissingExtra:
-                continue
+    for name in fitting(data):
+        try:
+            found.append(load(data, name))
+        except MissingExtra:
+            continue
     return found
+
+
+def fitting(data: bytes) -> list[str]:
+    """Names of the runtimes for the format of a file, installed or not."""
+    return [name for name, (kind, _) in RUNTIMES.items() if kind == kind_of(data)]
+
+
+def load_keeping(data: bytes) -> Interpreter:
+    """Load a `.tflite` so that the tensors inside can be read after a run.
+
+    Raises:
+        MissingExtra: no runtime here keeps them.
+    """
+    for make in (_tflite_runtime, _litert):
+        try:
+            return make(data, keep=True)
+        except _BROKEN:
+            continue
+    raise MissingExtra(
+        "no runtime here keeps the tensors inside.", hint="pip install ai-edge-litert"
+    )
 
 
 def load(data: bytes, name: str | None = None) -> Runtime:
@@ -196,10 +249,9 @@ def load(data: bytes, name: str | None = None) -> Runtime:
         MissingExtra: the runtime is not installed, or does not work here.
         ArtifactError: the runtime refuses the file.
     """
-    kind = _kind(data)
-    fitting = [n for n, (its, _) in RUNTIMES.items() if its == kind]
+    kind, names = kind_of(data), fitting(data)
     if name is None:
-        for candidate in fitting:
+        for candidate in names:
             try:
                 return load(data, candidate)
             except MissingExtra:
@@ -207,8 +259,8 @@ def load(data: bytes, name: str | None = None) -> Runtime:
         raise MissingExtra(
             f"no runtime for .{kind} files works here.", hint=f"pip install 'tinyfleet[{kind}]'"
         )
-    if name not in fitting:
-        raise UsageError(f"runtime {name!r} came, .{kind} files run in {', '.join(fitting)}.")
+    if name not in names:
+        raise UsageError(f"runtime {name!r} came, .{kind} files run in {', '.join(names)}.")
     try:
         return RUNTIMES[name][1](data)
     except _BROKEN as error:
@@ -218,5 +270,6 @@ def load(data: bytes, name: str | None = None) -> Runtime:
         raise ArtifactError(f"{name} refuses the file: {error}") from error
 
 
-def _kind(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
+    """`tflite` or `onnx`, by the first bytes."""
     return "tflite" if data[4:8] == b"TFL3" else "onnx"

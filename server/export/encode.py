@@ -81,11 +81,18 @@ class Encoded:
         data: its content.
         parameters: float32 [n], those that it was made from: equalised, refined, or as they came.
         refined: whether they were refined; where that brings a file no nearer, they are not.
+        holds: of a header: the `.tflite` inside, which is what runtimes run; else empty.
     """
 
     data: bytes = field(repr=False)
     parameters: Floats = field(repr=False, compare=False)
     refined: bool = False
+    holds: bytes = field(repr=False, default=b"")
+
+    @property
+    def model(self) -> bytes:
+        """What runtimes run: of a header the `.tflite` inside."""
+        return self.holds or self.data
 
 
 def encode(
@@ -118,7 +125,9 @@ def encode(
             if "tflite" in wanted.formats:
                 files[f"model.{short}.tflite"] = made
             if "c" in wanted.formats:
-                headers[f"model.{short}.h"] = replace(made, data=c_header(made.data, about))
+                headers[f"model.{short}.h"] = replace(
+                    made, data=c_header(made.data, about), holds=made.data
+                )
         if "onnx" in wanted.formats and dtype != "hybrid":
             files[f"model.{short}.onnx"] = nearest_of(
                 partial(_onnx, dtype, spec, x=x, wanted=wanted, about=about), _runtime

@@ -3,20 +3,25 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.atomic import replace_file
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
-from server.export.bounds import require
-from server.export.encode import Wanted, encode
-from server.export.measured import FileParity, Samples
+from server.export.bounds import broken, require
+from server.export.encode import Encoded, Wanted, encode
+from server.export.measured import FileParity, Parity, Samples
+from server.export.older import remove_older
 from server.export.pages import parity_page
 from server.export.parity import report
+from server.report.markdown import markdown
 
 __all__ = ["Exported", "export_all"]
 
@@ -30,7 +35,7 @@ class Exported:
     Args:
         path: where.
         data: its content.
-        parity: what the runtimes make of it; None of a header, which holds a `.tflite`.
+        parity: what the runtimes make of it; None of a header whose `.tflite` is written, too.
         loss: share of the metric that is lost.
     """
 
@@ -61,41 +66,45 @@ def export_all(
         spec: the architecture.
         parameters: float32 [spec.n_parameters].
         calibration: float32 [n, n_in]; sets the int8 ranges.
-        out_dir: created if missing; also gets parity.json, .md and .html.
+        out_dir: created if missing; also gets parity.json, .md and .html. Files and reports of an
+            earlier export are removed from it.
         about: what the files say of themselves.
         wanted: what to write; None: float32 and int8, as .tflite and .onnx.
         samples: what parity is measured on; None: those of the calibration.
 
     Returns:
-        The files, headers last; of these no parity is measured.
+        The files, headers last.
 
     Raises:
         ParityFailed: a runtime disagrees; the report is written all the same, the files too.
         UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
-    try:
+    wanted = wanted or Wanted()
+    with _writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the folder {out_dir}: {error.strerror}.", hint="--out exports"
-        ) from error
     if not os.access(out_dir, os.W_OK):
         raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")
-    files = encode(spec, parameters, calibration, wanted or Wanted(), about)
-    for name, file in files.items():
-        (out_dir / name).write_bytes(file.data)
-    read = {name: file for name, file in files.items() if not name.endswith(".h")}
+    files = encode(spec, parameters, calibration, wanted, about)
+    models = _models(files)
+    with _writing(out_dir):
+        remove_older(out_dir, files, parameters)
+        for name, file in files.items():
+            replace_file(out_dir / name, file.data)
     found = report(
         spec,
         parameters,
-        {name: file.data for name, file in read.items()},
+        {name: file.model for name, file in models.items()},
         samples or Samples(calibration, of="of the calibration"),
-        made_from={name: file.parameters for name, file in read.items()},
+        made_from={name: file.parameters for name, file in models.items()},
         check=False,
     )
-    (out_dir / "parity.json").write_text(json.dumps(found.to_json(), indent=1) + "\n")
-    (out_dir / "parity.md").write_text(found.to_markdown())
-    (out_dir / "parity.html").write_text(parity_page(found, about))
+    found = replace(
+        found,
+        options=asdict(wanted),
+        files=tuple(replace(part, header=_header(part.file, files)) for part in found.files),
+    )
+    with _writing(out_dir):
+        _write_report(out_dir, found, about)
     require(found)
     parts = {part.file: part for part in found.files}
     losses = {name: found.loss(part) for name, part in parts.items()}
@@ -103,3 +112,41 @@ def export_all(
         Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0))
         for name, file in files.items()
     ]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the folder {folder}: {error.strerror}.", hint="--out exports"
+        ) from error
+
+
+def _models(files: dict[str, Encoded]) -> dict[str, Encoded]:
+    """Each model once: a header only where the `.tflite` that it holds is not written."""
+    return {
+        name: file for name, file in files.items() if not (file.holds and _tflite(name) in files)
+    }
+
+
+def _tflite(header: str) -> str:
+    return f"{header.removesuffix('.h')}.tflite"
+
+
+def _header(name: str, files: dict[str, Encoded]) -> str:
+    """The header that holds a `.tflite` which is written, too; empty without one."""
+    return next((one for one, file in files.items() if file.holds and _tflite(one) == name), "")
+
+
+def _write_report(folder: Path, found: Parity, about: About) -> None:
+    page = parity_page(found, about)
+    stored = {**found.to_json(), "failed": [error.message for error in broken(found)]}
+    text = json.dumps(stored, indent=1, allow_nan=False)
+    for name, content in (
+        ("parity.json", f"{text}\n"),
+        ("parity.md", markdown(page)),
+        ("parity.html", page.html()),
+    ):
+        replace_file(folder / name, content.encode())

@@ -1,13 +1,16 @@
-"""What was measured of exported files: plain values, and a table of them."""
+"""What was measured of exported files: plain values."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answer", "FileParity", "Metric", "Parity", "Samples"]
+from server.export.sqnr import FLOOR
+
+__all__ = ["Answer", "FileParity", "Metric", "Parity", "Ratio", "Samples"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,19 @@ class Answer:
 
     Args:
         runtime: its name.
-        sqnr: dB against the reference, at most 200.
-        worst: largest absolute difference from the reference.
-        metric: of the task, on the same samples.
+        sqnr: dB against the reference, from -200 to 200.
+        worst: largest absolute difference from the reference; infinite where there is none.
+        metric: of the task, on the same samples; None without targets, and of a board.
+        board: an emulated board, on the first samples only.
+        failed: why it is no answer: the runtime failed, or gave NaN or infinity; empty: it is one.
     """
 
     runtime: str
     sqnr: float
     worst: float
-    metric: float | None
+    metric: float | None = None
+    board: bool = False
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,16 +73,18 @@ class FileParity:
     Args:
         file: its name.
         int8: whether it is quantised, all of it or as a hybrid.
-        bytes: its size.
-        sha256: hex.
+        bytes: size of the model, what it takes of flash; of a header: of the `.tflite` in it.
+        sha256: hex, of the same bytes.
         answers: one a runtime.
         spread: largest difference between two runtimes.
-        agreement: dB of the runtime that is farthest from the first, the first as the signal.
+        agreement: dB of the runtime that is farthest from the first, the first as the signal; None
+            where fewer than two answered.
         board: the emulated board that ran it too, or why none did; empty: not for boards.
-        instructions: of one prediction there, link included; 0 where there was none.
+        instructions: of one prediction there, without the link; 0 where there was none.
         arena: bytes of RAM to predict there.
         apart: largest difference of the board's answers from those of our learner here.
-        layers: SQNR after each layer of a quantised file, dB.
+        layers: SQNR after each layer of a quantised `.tflite`, dB.
+        header: name of the header that holds the same bytes; empty: none was written beside it.
     """
 
     file: str
@@ -83,18 +92,41 @@ class FileParity:
     bytes: int
     sha256: str
     answers: tuple[Answer, ...]
-    spread: float
-    agreement: float
+    spread: float = 0.0
+    agreement: float | None = None
     board: str = ""
     instructions: int = 0
     arena: int = 0
     apart: float = 0.0
     layers: tuple[tuple[str, float], ...] = ()
+    header: str = ""
+
+    @property
+    def on_all(self) -> list[Answer]:
+        """Answers on all samples: those of the runtimes, and not of a board."""
+        return [answer for answer in self.answers if not answer.board]
 
     @property
     def sqnr(self) -> float:
-        """The worst over the runtimes, dB."""
-        return min(answer.sqnr for answer in self.answers)
+        """The worst over the runtimes, dB; -200 where none is here."""
+        return min((answer.sqnr for answer in self.on_all), default=FLOOR)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What a file takes, over what the float32 file of the same format and export takes.
+
+    Args:
+        of: name of that file.
+        bytes: of flash.
+        instructions: of a prediction; None where no board ran both.
+        arena: of RAM; None as well.
+    """
+
+    of: str
+    bytes: float
+    instructions: float | None = None
+    arena: float | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +141,7 @@ class Parity:
         reference: the metric of the float64 reference; None without targets.
         largest: largest absolute output of the reference.
         files: one a file.
+        options: how the files were made, by name.
     """
 
     samples: int
@@ -118,35 +151,45 @@ class Parity:
     reference: float | None
     largest: float
     files: tuple[FileParity, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, ready for `json.dumps`."""
-        return asdict(self)
+        """Plain values, ready for `json.dumps`; numbers that are not finite become None."""
+        found: dict[str, Any] = _plain(asdict(self))
+        for part, entry in zip(self.files, found["files"], strict=True):
+            ratio = self.ratio(part)
+            entry["ratio"] = None if ratio is None else _plain(asdict(ratio))
+        return found
 
-    def to_markdown(self) -> str:
-        """A table for people."""
-        said = f"{self.samples} samples {self.of}".rstrip()
-        if self.reference is not None:
-            said += f"; the float64 reference has {self.metric} {self.reference:.4f}"
-        lines = [
-            f"{said}.",
-            "",
-            f"| file | bytes | runtime | SQNR dB | worst difference | {self.metric} |",
-            "|---|---|---|---|---|---|",
-        ]
-        for file in self.files:
-            for one in file.answers:
-                metric = "" if one.metric is None else f"{one.metric:.4f}"
-                lines.append(
-                    f"| {file.file} | {file.bytes} | {one.runtime} | {one.sqnr:.1f} "
-                    f"| {one.worst:.2g} | {metric} |"
-                )
-        return "\n".join(lines) + "\n"
+    def ratio(self, file: FileParity) -> Ratio | None:
+        """A quantised file beside its float32 one; None where that was not exported."""
+        names = {part.file: part for part in self.files if not part.int8}
+        stem, _, ending = file.file.rsplit(".", 2)
+        exact = names.get(f"{stem}.f32.{ending}")
+        if not file.int8 or exact is None:
+            return None
+        if not (file.instructions and exact.instructions):
+            return Ratio(exact.file, file.bytes / exact.bytes)
+        return Ratio(
+            exact.file,
+            file.bytes / exact.bytes,
+            file.instructions / exact.instructions,
+            file.arena / exact.arena,
+        )
 
     def loss(self, file: FileParity) -> float:
-        """Share of the metric that a file loses in its first runtime; below 0 where it gains."""
-        after = file.answers[0].metric if file.answers else None
+        """Share of the metric lost in the first runtime that answers; below 0 where it gains."""
+        known = (one.metric for one in file.answers if one.metric is not None)
+        after = next(known, None)
         if self.reference is None or after is None:
             return 0.0
         lost = self.reference - after if self.higher_is_better else after - self.reference
         return lost / max(abs(self.reference), 1e-9)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,7 @@
 """Hold exported files against the float64 reference in every runtime that works here."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,31 +10,35 @@ from numpy.typing import NDArray
 
 from edge import runtime
 from edge.spec import ModelSpec
-from server.export.bounds import FIRMWARE, require
+from server.export.answers import Outputs, asked, asked_board
+from server.export.bounds import require
 from server.export.layers import layer_sqnr
-from server.export.measured import Answer, FileParity, Metric, Parity, Samples
-from server.export.on_board import BoardAnswers, on_board
+from server.export.measured import Answer, FileParity, Parity, Samples
+from server.export.on_board import BOARD, BoardAnswers
 from server.export.reference import forward
-from server.export.sqnr import CEILING, sqnr
+from server.export.sqnr import FLOOR, sqnr
 
 __all__ = ["report"]
+
+Floats = NDArray[np.float32]
 
 
 def report(
     spec: ModelSpec,
-    parameters: NDArray[np.float32],
+    parameters: Floats,
     files: Mapping[str, bytes],
     samples: Samples,
     *,
-    made_from: Mapping[str, NDArray[np.float32]] | None = None,
+    made_from: Mapping[str, Floats] | None = None,
     check: bool = True,
 ) -> Parity:
-    """Run files in all runtimes that work here and in our learner.
+    """Run files in all runtimes that work here, in our learner, and on a board.
 
     Args:
         spec: the architecture that was exported.
         parameters: float32 [spec.n_parameters].
-        files: name to content; `.f32.` in a name marks one that is not quantised.
+        files: name to the bytes of a `.tflite` or `.onnx`, which a header may hold; `.f32.` in a
+            name marks one that is not quantised.
         samples: what to try, and what to measure.
         made_from: parameters of a file by its name, where they are others of the same model; what
             its layers lose is held against these.
@@ -42,98 +47,92 @@ def report(
     Raises:
         ParityFailed: a bound of `server.export.bounds` is broken.
     """
-    x, y, metric = samples.x, samples.y, samples.metric
-    expected = forward(spec, parameters, x)
+    expected = forward(spec, parameters, samples.x)
+    made_from = made_from or {}
     parts = tuple(
-        _with_layers(
-            _file(name, data, x, y, metric, expected),
-            data,
-            spec,
-            (made_from or {}).get(name, parameters),
-            x,
-        )
+        _of_file(name, data, spec, made_from.get(name, parameters), samples, expected)
         for name, data in files.items()
     )
-    largest = float(np.abs(expected).max())
-    reference = _measure(metric, expected, y)
-    name, higher = (
-        (metric.name, metric.higher_is_better) if metric and y is not None else ("", True)
+    reference, metric = _measure(samples, expected), samples.metric
+    found = Parity(
+        len(samples.x),
+        samples.of,
+        metric.name if metric and reference is not None else "",
+        metric.higher_is_better if metric else True,
+        reference,
+        float(np.abs(expected).max()),
+        parts,
     )
-    found = Parity(len(x), samples.of, name, higher, reference, largest, parts)
     if check:
         require(found)
     return found
 
 
-def _file(
-    name: str,
-    data: bytes,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32] | None,
-    metric: Metric | None,
-    expected: NDArray[np.float64],
+def _of_file(
+    name: str, data: bytes, spec: ModelSpec, parameters: Floats, samples: Samples, expected: Outputs
 ) -> FileParity:
-    outputs = {one.name: one.run(x).astype(np.float64) for one in runtime.available(data)}
-    board: BoardAnswers | str = ""
-    if name.endswith(".tflite"):
-        outputs |= _ours(data, x, int8=".int8." in name)
-        board = on_board(data, x)
-    answers = tuple(
-        Answer(
-            who,
-            sqnr(expected, out),
-            float(np.abs(out - expected).max()),
-            _measure(metric, out, y),
-        )
-        for who, out in outputs.items()
+    given = dict(asked(data, samples.x, expected.shape[1], infer_only=".int8." in name))
+    outputs = [out for out in given.values() if not isinstance(out, str)]
+    part = FileParity(
+        name,
+        ".f32." not in name,
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+        tuple(_answer(who, out, samples, expected) for who, out in given.items()),
+        _spread(outputs),
+        min((sqnr(outputs[0], out) for out in outputs[1:]), default=None),
     )
-    apart = 0.0
-    if isinstance(board, BoardAnswers):
-        n, out = len(board.outputs), board.outputs.astype(np.float64)
-        apart = float(np.abs(out - next(reversed(outputs.values()))[:n]).max())
-        answers += (
-            Answer(
-                f"{FIRMWARE}{board.board}, {n} samples",
-                sqnr(expected[:n], out),
-                float(np.abs(out - expected[:n]).max()),
-                _measure(metric, out, None if y is None else y[:n]),
-            ),
-        )
-    stack = np.stack([*outputs.values()]) if outputs else np.zeros((1, 1, 1))
-    spread = float((stack.max(axis=0) - stack.min(axis=0)).max())
-    first, *others = [*outputs.values()] or [np.zeros(0)]
-    agreement = min((sqnr(first, out) for out in others), default=CEILING)
-    sha, quantised = hashlib.sha256(data).hexdigest(), ".f32." not in name
-    if isinstance(board, str):
-        return FileParity(name, quantised, len(data), sha, answers, spread, agreement, board)
-    return FileParity(
-        name, quantised, len(data), sha, answers, spread, agreement,
-        board.board, board.instructions, board.arena, apart,
-    )  # fmt: skip
-
-
-def _with_layers(
-    part: FileParity,
-    data: bytes,
-    spec: ModelSpec,
-    parameters: NDArray[np.float32],
-    x: NDArray[np.float32],
-) -> FileParity:
-    if not part.int8 or not part.file.endswith(".tflite"):
+    if runtime.kind_of(data) != "tflite":
         return part
-    return replace(part, layers=tuple(layer_sqnr(data, spec, parameters, x)))
+    _, ours = given.popitem()
+    failed = any(one.failed for one in part.answers)
+    part = _with_board(part, data, samples.x, expected, ours)
+    if failed or not part.int8:
+        return part
+    return replace(part, layers=tuple(layer_sqnr(data, spec, parameters, samples.x)))
 
 
-def _ours(data: bytes, x: NDArray[np.float32], *, int8: bool) -> dict[str, NDArray[np.float64]]:
-    from edge.learner import OnlineLearner
+def _answer(who: str, out: Outputs | str, samples: Samples, expected: Outputs) -> Answer:
+    if isinstance(out, str):
+        return Answer(who, FLOOR, math.inf, failed=out)
+    worst = float(np.abs(out - expected).max())
+    return Answer(who, sqnr(expected, out), worst, _measure(samples, out))
 
-    learner = OnlineLearner(data, infer_only=int8)
-    return {f"tinyfleet ({learner.backend})": learner.predict_many(x).astype(np.float64)}
+
+def _spread(outputs: list[Outputs]) -> float:
+    if not outputs:
+        return 0.0
+    stack = np.stack(outputs)
+    return float((stack.max(axis=0) - stack.min(axis=0)).max())
 
 
-def _measure(
-    metric: Metric | None, out: NDArray[np.float64], y: NDArray[np.float32] | None
-) -> float | None:
-    if metric is None or y is None:
+def _with_board(
+    part: FileParity, data: bytes, x: Floats, expected: Outputs, ours: Outputs | str
+) -> FileParity:
+    found, failed = asked_board(data, x)
+    if failed:
+        answer = Answer(f"firmware on {BOARD}", FLOOR, math.inf, board=True, failed=failed)
+        return replace(part, answers=(*part.answers, answer), board=BOARD)
+    if not isinstance(found, BoardAnswers):
+        return replace(part, board=found)
+    n, out = len(found.outputs), found.outputs.astype(np.float64)
+    answer = Answer(
+        f"firmware on {found.board}, {n} samples",
+        sqnr(expected[:n], out),
+        float(np.abs(out - expected[:n]).max()),
+        board=True,
+    )
+    return replace(
+        part,
+        answers=(*part.answers, answer),
+        board=found.board,
+        instructions=found.instructions,
+        arena=found.arena,
+        apart=0.0 if isinstance(ours, str) else float(np.abs(out - ours[:n]).max()),
+    )
+
+
+def _measure(samples: Samples, out: Outputs) -> float | None:
+    if samples.metric is None or samples.y is None:
         return None
-    return float(metric.measure(out.astype(np.float32), y))
+    return float(samples.metric.measure(out.astype(np.float32), samples.y))

@@ -106,7 +106,7 @@ def _section(section: Section) -> str:
     if section.rows:
         head = "".join(f"<th>{escape(name)}</th>" for name in section.header)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>"
+            "<tr>" + "".join(f"<td>{escape(shown(cell))}</td>" for cell in row) + "</tr>"
             for row in section.rows
         )
         parts.append(f"<table><tr>{head}</tr>{rows}</table>")
@@ -115,5 +115,6 @@ def _section(section: Section) -> str:
     return "<section>" + "\n".join(parts) + "</section>"
 
 
-def _cell(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A cell as text: floats with four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -18,12 +18,10 @@ from edge.steps import conv, dense
 from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
-from server.export.bounds import ParityFailed
 from server.export.encode import Wanted, encode
-from server.export.files import export_all
 from server.export.header import c_header
 from server.export.layers import layer_sqnr
-from server.export.measured import Metric, Samples
+from server.export.measured import Metric
 from server.export.on_board import BoardAnswers, on_board
 from server.export.quantise import CALIBRATIONS, Affine
 from server.export.reference import forward
@@ -226,62 +224,6 @@ def test_what_cannot_be_exported_is_said(tmp_path) -> None:
             export_file(model, tmp_path / "x", wanted, given.get("--task"))
 
 
-def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_path) -> None:
-    from server.shipping import export_file
-
-    spec = ModelSpec.mlp([1, 2, 1])
-    cancelling = [([[1], [1]], [6, 6]), ([[1000, -999.2]], [0])]
-    parts = [(np.array(w, np.float32), np.array(b, np.float32)) for w, b in cancelling]
-    model = tmp_path / "sine.tflite"
-    model.write_bytes(tflite.write(spec, spec.join(parts), name="sine"))
-    with pytest.raises(ParityFailed, match=r"int8.*at least 20"):
-        export_file(model, tmp_path / "out", Wanted(dtypes=("int8",)), "sine")
-    assert "int8" in (tmp_path / "out" / "parity.md").read_text()
-
-
-def test_runtimes_that_disagree_fail_the_command_and_leave_the_report(
-    tmp_path, monkeypatch, capsys
-) -> None:
-    """One runtime is a few codes off: near enough to the model, too far from the others."""
-    honest = runtime.available
-
-    def one_astray(data):
-        first, *rest = honest(data)
-        run = first.run
-
-        def astray(x):
-            y = run(x)
-            return y + np.float32(0.06 * np.abs(y).mean())
-
-        monkeypatch.setattr(first, "run", astray, raising=False)
-        return [first, *rest]
-
-    monkeypatch.setattr(runtime, "available", one_astray)
-    out = tmp_path / "out"
-    options = ["--to", "tflite", "--dtype", "int8", "--out", str(out)]
-    assert main(["server", "export", str(FOLDER / "sine.tflite"), *options]) != 0
-    assert "agree on model.int8.tflite to" in capsys.readouterr().err
-    assert json.loads((out / "parity.json").read_text())["files"][0]["agreement"] < 30
-
-
-def test_the_share_of_the_metric_that_int8_loses_is_known(tmp_path) -> None:
-    from server.tasks import get_task
-
-    spec = get_task("sine").spec()
-    rng = np.random.default_rng(0)
-    parts = [(w * 3, b + rng.normal(size=b.shape)) for w, b in spec.split(spec.initial(0))]
-    samples = Samples(
-        x := rng.uniform(-5, 5, (100, 1)).astype(np.float32),
-        forward(spec, spec.join(parts), x).astype(np.float32) + np.float32(0.01),
-        MSE,
-    )
-    about, wanted = About("sine"), Wanted(("tflite",))
-    exact, int8 = export_all(
-        spec, spec.join(parts), x, tmp_path, about, wanted=wanted, samples=samples
-    )
-    assert abs(exact.loss) < 1e-3 < 0.01 < int8.loss
-
-
 def test_a_loss_that_is_too_large_is_said_with_its_remedy(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("server.cli.export.MOST_LOSS", -1.0)
     options = ["--to", "tflite", "--out", str(tmp_path)]
@@ -305,35 +247,3 @@ def test_every_layer_of_a_quantised_file_is_measured() -> None:
     assert worse["conv0"] < found["conv0"] - 10
     hybrid = tflite.write_hybrid(CONVNET, parameters, x, float_layers=1, name="m")
     assert dict(layer_sqnr(hybrid, CONVNET, parameters, x))["conv1"] == found["conv1"]
-
-
-def test_the_firmware_on_a_board_answers_as_the_runtimes_do() -> None:
-    exact = tflite.write(SPEC, P, name="m")
-    found = on_board(exact, X)
-    assert isinstance(found, BoardAnswers), found
-    expected = OnlineLearner(exact, infer_only=True).predict_many(X[:20])
-    assert np.array_equal(found.outputs, expected)
-    assert 1_000 < found.instructions < 100_000 and found.arena > 0
-
-
-def test_a_model_without_room_on_the_board_says_what_is_needed() -> None:
-    wide = ModelSpec.mlp([400, 400, 3])
-    said = on_board(tflite.write(wide, wide.initial(0), name="m"), X, "microbit")
-    assert isinstance(said, str) and "needed" in said
-
-
-def test_the_page_shows_every_runtime_board_and_layer(tmp_path) -> None:
-    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite",)))
-    page = (tmp_path / "parity.html").read_text()
-    for words in (
-        "firmware on nano33ble",
-        "tinyfleet (c)",
-        "softmax1",
-        "CC-BY-4.0",
-        "instructions",
-    ):
-        assert words in page
-    stored = json.loads((tmp_path / "parity.json").read_text())
-    int8 = next(entry for entry in stored["files"] if entry["int8"])
-    assert int8["board"] == "nano33ble" and int8["instructions"] > 0
-    assert [name for name, _ in int8["layers"]] == ["dense0", "dense1", "softmax1"]

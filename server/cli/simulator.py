@@ -269,7 +269,7 @@ def _read(model: Path) -> "Artifact":
     from edge.chain import UnsupportedOperator
     from server.model_file import model_bytes, read_model
 
-    on_host = f"tinyfleet server rollout {model} --where NAME, of a Linux host with a runtime"
+    on_host = f"tinyfleet server rollout {model} --where NAME, the name of a Linux host"
     if model_bytes(model)[1] == ".onnx":
         raise ArtifactError(
             f"{model} is an ONNX model; .onnx runs on Linux hosts only, boards take .tflite.",
@@ -279,11 +279,8 @@ def _read(model: Path) -> "Artifact":
     try:
         _ = artifact.spec
     except UnsupportedOperator as error:
-        if not artifact.front:
-            raise
-        raise UnsupportedOperator(
-            f"no board runs {model}: {error.message} A Linux host does, with a runtime for .tflite "
-            "files.",
-            hint=on_host,
-        ) from error
+        said, hint = f"no board runs {model}: {error.message}", error.hint
+        if artifact.front:
+            said, hint = f"{said} A Linux host with a runtime for .tflite does.", on_host
+        raise UnsupportedOperator(said, hint=hint) from error
     return artifact

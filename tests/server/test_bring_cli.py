@@ -182,3 +182,25 @@ def test_the_table_of_results_is_what_comes_out() -> None:
     written = (ROOT / "docs" / "IMPORT.md").read_text()
     between = written.split("<!-- table -->\n")[1].split("\n<!-- end -->")[0]
     assert between == module.table(FILES[0].parent), "run: python tools/import_table.py FOLDER"
+
+
+@pytest.mark.parametrize("command", ["plan", "deploy", "trace"])
+def test_that_no_board_runs_a_hybrid_is_said(
+    command: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = ModelSpec.mlp([6, 5, 3], hidden="relu", output="softmax")
+    mlp = tmp_path / "mlp.onnx"
+    mlp.write_bytes(onnx.write(spec, spec.initial(0), name="mlp"))
+    for path in (model, mlp):
+        line = ["server", "import", str(path), "--classes", "2", "--out", str(tmp_path)]
+        assert main(line) == 0
+    capsys.readouterr()
+    assert main(["sim", command, str(tmp_path / "snoring-hybrid.tflite")]) == ExitCode.BAD_ARTIFACT
+    said = capsys.readouterr().err
+    assert "no board runs" in said and "RESIZE_NEAREST_NEIGHBOR" in said
+    assert "A Linux host with a runtime for .tflite does." in said and "server rollout" in said
+    assert main(["sim", command, str(tmp_path / "mlp-hybrid.onnx")]) == ExitCode.BAD_ARTIFACT
+    said = capsys.readouterr().err
+    assert "runs on Linux hosts only" in said and "export" not in said
+    assert main(["sim", command, str(model)]) == ExitCode.BAD_ARTIFACT
+    assert "no board runs" in capsys.readouterr().err

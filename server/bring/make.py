@@ -73,14 +73,14 @@ def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Pat
     """
     _check_name(name)
     file = out / f"{name}{brought.suffix}"
-    if brought.file is not None and _same(file, brought.file):
-        raise UsageError(
-            f"the hybrid would replace {brought.file}, which it is made from.",
-            hint=f"--name {name}-hybrid, or another --out",
-        )
-    made = hybrid(brought.data, tail, layer=layer, name=name)
-    ran = tried(made.data)
     try:
+        if brought.file is not None and _same(file, brought.file):
+            raise UsageError(
+                f"the hybrid would replace {brought.file}, which it is made from.",
+                hint=f"--name {name}-hybrid, or another --out",
+            )
+        made = hybrid(brought.data, tail, layer=layer, name=name)
+        ran = tried(made.data)
         out.mkdir(parents=True, exist_ok=True)
         replace_file(file, made.data)
     except OSError as error:
@@ -103,7 +103,7 @@ def _check_name(name: str) -> None:
         raise UsageError(
             f"the name {name!r} is no UTF-8 text.", hint="--name with another one"
         ) from None
-    if not name or "\0" in name or Path(name).name != name:
+    if not name.strip(".") or "\0" in name or Path(name).name != name:
         raise UsageError(f"--name {name!r} came, a name without folders is needed.")
 
 

@@ -122,10 +122,10 @@ def test_the_model_itself_is_never_replaced(
 
 @pytest.mark.parametrize("name", ["\udcff", "", "..", "a\0b", "a/b", 300 * "a"])
 def test_a_name_that_no_file_can_have_is_refused(
-    model: Path, name: str, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["server", "import", str(model), "--classes", "2", "--name", name]
-    assert main(line) == ExitCode.USAGE
+    assert main([*line, "--out", str(tmp_path)]) == ExitCode.USAGE
     assert "name" in capsys.readouterr().err
 
 

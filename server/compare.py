@@ -18,7 +18,8 @@ class Entry:
     """One line of a comparison.
 
     Args:
-        figures: as `RunView.figures`; a sweep's have no rounds, bytes down or energy.
+        figures: as `RunView.figures`; a sweep's have no rounds, bytes down or energy, and a run
+            without unseen clients has nothing that they reach: it comes last.
         curve: (round, metric of unseen clients after adapting), where there is one.
     """
 
@@ -55,9 +56,10 @@ def compared(
     return sorted(entries, key=_order)
 
 
-def _order(entry: Entry) -> tuple[str, float]:
-    value = float(entry.figures["after"])
-    return entry.metric, value if entry.metric == "mse" else -value
+def _order(entry: Entry) -> tuple[bool, str, float]:
+    after = entry.figures["after"]
+    value = 0.0 if after is None else float(after)
+    return after is None, entry.metric, value if entry.metric == "mse" else -value
 
 
 def _runs(path: Path) -> list[Path]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edge.errors import ArtifactError, MissingExtra
+from edge.errors import ArtifactError
 from ontology.describe.liveness import peak_bytes
 from ontology.describe.model import ModelFacts, Quantisation
 from ontology.describe.operators import LayerFacts
+from server.onnx_model import loaded
 
 __all__ = ["RUNTIME", "onnx_facts"]
 
@@ -27,21 +28,15 @@ def onnx_facts(data: bytes) -> ModelFacts:
     Raises:
         MissingExtra: onnx is not installed.
         ArtifactError: it is no ONNX model.
+        UnsupportedOperator: its constants lie in another file.
     """
+    model = loaded(data)
     try:
         import onnx
-    except ImportError:
-        raise MissingExtra(
-            "reading .onnx needs onnx, which is not installed.",
-            hint="pip install 'tinyfleet[onnx]'",
-        ) from None
-    try:
-        loaded = onnx.load_from_string(data)
-        onnx.checker.check_model(loaded)
-        graph = _Graph(onnx.shape_inference.infer_shapes(loaded).graph, onnx)
-    except Exception as error:
+
+        return _Graph(model.graph, onnx).facts(data)
+    except Exception as error:  # names, types and values that the checker lets through
         raise ArtifactError(f"this is no ONNX model: {str(error)[:200]}") from error
-    return graph.facts(data)
 
 
 class _Graph:

@@ -1,14 +1,48 @@
-"""Read a model file that a user named; what it is, where it is no `.tflite`, is said by name."""
+"""Read a model file that a user named; which format it has, its content says."""
 
 from pathlib import Path
+from typing import Literal
 
 from edge.artifact import Artifact
 from edge.errors import ArtifactError, UsageError
+from edge.onnx_file import is_onnx
 
-__all__ = ["read_model"]
+__all__ = ["Format", "model_bytes", "read_model"]
 
-_IDENTIFIER = b"TFL3"
-_IR_VERSION = b"\x08"  # the first field of an ONNX file, as protobuf writes it
+Format = Literal[".tflite", ".onnx"]
+_NAMES: dict[str, str] = {".tflite": "a .tflite model", ".onnx": "an ONNX model"}
+
+
+def model_bytes(path: Path) -> tuple[bytes, Format]:
+    """The bytes of a model file, and the format that they have.
+
+    A name need not say a format, and case does not matter; it must not say another one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ArtifactError: it is neither, or its name says the other format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}.", hint="the path of a .tflite or .onnx file"
+        ) from error
+    if data[4:8] != b"TFL3" and not is_onnx(data):
+        raise ArtifactError(
+            f"{path} is no .tflite model, and no .onnx.", hint="a .tflite or .onnx file"
+        )
+    found: Format = ".onnx" if is_onnx(data) else ".tflite"
+    said = path.suffix.lower()
+    if said in _NAMES and said != found:
+        raise ArtifactError(
+            f"{path} is {_NAMES[found]} under a name that ends in {path.suffix}.",
+            hint=f"rename it to {path.stem}{found}",
+        )
+    return data, found
 
 
 def read_model(path: Path, *, onnx: bool = False) -> Artifact:
@@ -20,27 +54,14 @@ def read_model(path: Path, *, onnx: bool = False) -> Artifact:
 
     Raises:
         UsageError: the file cannot be read.
-        ArtifactError: it is no `.tflite`, or a broken one.
+        ArtifactError: it is no `.tflite`, or a broken one; or its name says another format.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}.", hint="the path of a .tflite file"
-        ) from error
-    if data[4:8] != _IDENTIFIER:
-        if onnx and data.startswith(_IR_VERSION):
-            return _artifact(path, data)
-        if path.suffix.lower() == ".onnx" or data.startswith(_IR_VERSION):
-            raise ArtifactError(
-                f"{path} is an ONNX model, a .tflite is needed.",
-                hint="tinyfleet server export MODEL --to tflite, of the model it was made from",
-            )
-        raise ArtifactError(f"{path} is no .tflite model.", hint="a .tflite file")
-    return _artifact(path, data)
-
-
-def _artifact(path: Path, data: bytes) -> Artifact:
+    data, found = model_bytes(path)
+    if found == ".onnx" and not onnx:
+        raise ArtifactError(
+            f"{path} is an ONNX model, a .tflite is needed.",
+            hint="tinyfleet server export MODEL --to tflite, of the model it was made from",
+        )
     try:
         return Artifact(data)
     except ArtifactError as error:

@@ -266,7 +266,7 @@ def roll_out(
     """Deploy a file to the devices of a list or a query.
 
     Args:
-        path: the `.tflite`.
+        path: the `.tflite` or `.onnx`.
         where: names separated by commas; or a .rq file or a named query that takes `model`.
         options: where the broker is.
         site: the site's name.

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edge.artifact import Artifact
 from edge.chain import UnsupportedOperator
+from server.bring.bring import hybrid_name
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
 
@@ -20,7 +21,7 @@ HEAD = """| file | MACs | learns from | in place of | bytes: before, after | tai
 def row(path: Path) -> str:
     """One line of the table."""
     data = path.read_bytes()
-    foreign, made = Artifact(data), hybrid(data, Tail(2), name=path.stem)
+    foreign, made = Artifact(data), hybrid(data, Tail(2), name=hybrid_name(str(path)))
     whole = Artifact(made.data)
     feature = made.feature
     try:

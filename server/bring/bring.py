@@ -1,4 +1,4 @@
-"""Bring a model file of others: what is in it, and a version of it whose tail can be trained."""
+"""Bring a model of others: read it, say what is in it, and what its new tail is to be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,52 +7,14 @@ from typing import TYPE_CHECKING
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
-from edge.split import split
-from server.bring.hybrid import Hybrid, hybrid
 from server.bring.tail import Tail
 from server.bring.torch_module import is_module, module_onnx
+from server.model_file import Format, model_bytes
 
 if TYPE_CHECKING:
-    from ontology.catalog import Catalog
     from ontology.describe.model import ModelFacts
 
-__all__ = ["Brought", "Made", "bring", "describe_into", "make", "tail_of_options"]
-
-_FORMATS = (".tflite", ".onnx")
-
-
-@dataclass(frozen=True)
-class Made:
-    """A hybrid that was written.
-
-    Args:
-        file: where it lies.
-        sha256: its digest, hex.
-        bytes: its size.
-        feature: name of the tensor that the tail learns from.
-        feature_shape: sizes of that tensor, in elements.
-        feature_type: its type: float32, int8 or uint8.
-        replaced: the operator that the tail stands for; empty where the tensor was named.
-        tail: widths, from the features to the outputs.
-        tail_parameters: float32 values of the tail.
-        trainable: float32 values that a learner finds in the file; more than those of the tail
-            where layers before it are float32, too: plans then name `train_layers`.
-        train_layers: what a plan names to train the tail alone.
-        front: what runs the layers before the tail: `learner`, or the format of the runtime.
-    """
-
-    file: str
-    sha256: str
-    bytes: int
-    feature: str
-    feature_shape: tuple[int, ...]
-    feature_type: str
-    replaced: str
-    tail: tuple[int, ...]
-    tail_parameters: int
-    trainable: int
-    train_layers: int
-    front: str
+__all__ = ["Brought", "bring", "facts_in", "hybrid_name", "model_name", "tail_of_options"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +24,14 @@ class Brought:
     Args:
         facts: what it says of itself.
         data: its bytes.
-        suffix: `.tflite` or `.onnx`.
+        suffix: `.tflite` or `.onnx`, as its content says.
+        file: where it lies; None: made by a torch module.
     """
 
     facts: "ModelFacts"
     data: bytes
-    suffix: str
+    suffix: Format
+    file: Path | None = None
 
 
 def bring(source: str, input_shape: Sequence[int] = ()) -> Brought:
@@ -78,27 +42,42 @@ def bring(source: str, input_shape: Sequence[int] = ()) -> Brought:
         input_shape: of that module's input, the batch first.
 
     Raises:
-        UsageError: it cannot be read, or has another format.
+        UsageError: it cannot be read, or a shape came with a file that states its own.
         MissingExtra: a package that is needed for the format is not installed.
-        ArtifactError: it is broken.
+        ArtifactError: it is broken or no model, or its name says another format.
     """
     if is_module(source):
         exported = module_onnx(source, input_shape)
-        return Brought(_facts(exported, ".onnx"), exported, ".onnx")
-    file = Path(source)
-    if file.suffix not in _FORMATS:
+        return Brought(facts_in(exported, ".onnx"), exported, ".onnx")
+    if input_shape:
         raise UsageError(
-            f"{str(file)!r} came, {' and '.join(_FORMATS)} can be imported.",
-            hint="FILE.py:FUNCTION for a torch module",
+            f"--input-shape is that of a torch module; {source} states its own.",
+            hint="no --input-shape, or FILE.py:FUNCTION",
         )
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}.", hint="a .tflite") from None
-    return Brought(_facts(data, file.suffix), data, file.suffix)
+    file = Path(source)
+    if file.suffix == ".py":
+        raise UsageError(f"{source} came without a function.", hint=f"{source}:FUNCTION")
+    data, found = model_bytes(file)
+    return Brought(facts_in(data, found), data, found, file)
 
 
-def _facts(data: bytes, suffix: str) -> "ModelFacts":
+def model_name(source: str) -> str:
+    """What a model is called: the name of its file without the ending, or of its function."""
+    return source.rpartition(":")[2] if is_module(source) else Path(source).stem
+
+
+def hybrid_name(source: str) -> str:
+    """What its hybrid is called where nothing else was asked for."""
+    return f"{model_name(source)}-hybrid"
+
+
+def facts_in(data: bytes, suffix: Format) -> "ModelFacts":
+    """What the bytes of a model say of themselves.
+
+    Raises:
+        MissingExtra: an `.onnx` came, and onnx is not installed.
+        ArtifactError: they are broken.
+    """
     if suffix == ".onnx":
         from server.describe_onnx import onnx_facts
 
@@ -133,56 +112,3 @@ def tail_of_options(
         wanted = "--classes" if classes is not None else "--outputs"
         raise UsageError(f"--loss {loss} came with {wanted}, which has {fitting}.")
     return Tail(classes or outputs or 0, classes=classes is not None, **others)  # type: ignore[arg-type]
-
-
-def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Path) -> Made:
-    """Write a hybrid into a folder.
-
-    Args:
-        brought: the foreign model.
-        tail: what takes the place of its last layer.
-        layer: the tensor to learn from, by name or number; None: found.
-        name: what the new file calls itself; also that of the file.
-        out: the folder; made if it is not there.
-
-    Raises:
-        ArtifactError: no tail can go there.
-        UsageError: no such tensor, a tail that is none, or the folder cannot be written.
-    """
-    if Path(name).name != name:
-        raise UsageError(f"--name {name!r} came, a name without folders is needed.")
-    made = hybrid(brought.data, tail, layer=layer, name=name)
-    file = out / f"{name}{brought.suffix}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(made.data)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}.", hint="--out FOLDER") from None
-    return _told(made, str(file), brought.suffix)
-
-
-def _told(made: Hybrid, file: str, suffix: str) -> Made:
-    artifact = Artifact(made.data)
-    dense = made.spec.weighted
-    return Made(
-        file=file,
-        sha256=artifact.sha256,
-        bytes=artifact.size,
-        feature=made.feature.name,
-        feature_shape=made.feature.shape,
-        feature_type=made.feature.dtype,
-        replaced=made.feature.replaced,
-        tail=(dense[0].n_in, *(layer.n_out for layer in dense)),
-        tail_parameters=made.spec.n_parameters,
-        trainable=artifact.tail_spec.n_parameters,
-        train_layers=len(dense),
-        front="learner" if split(artifact) is None else suffix[1:],
-    )
-
-
-def describe_into(catalog: "Catalog", brought: Brought, made: Made | None, name: str) -> None:
-    """Put the foreign model into a catalogue, and the hybrid as what was converted from it."""
-    catalog.put_model(brought.facts, name=name)
-    if made is not None:
-        facts = _facts(Path(made.file).read_bytes(), brought.suffix)
-        catalog.put_model(facts, name=Path(made.file).stem, derived_from=brought.facts.sha256)

@@ -6,6 +6,7 @@ from edge.artifact import Artifact
 from edge.onnx_file import is_onnx
 from edge.spec import ModelSpec
 from server.bring.feature import Feature, feature_of, named_feature
+from server.bring.feeding import check_input
 from server.bring.graft import graft
 from server.bring.tail import Tail, tail_file, tail_spec
 
@@ -47,6 +48,7 @@ def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hy
 
         return Hybrid(*onnx_hybrid(data, tail, layer=layer, name=name))
     artifact = Artifact(data)
+    check_input(artifact)
     feature = feature_of(artifact) if layer is None else named_feature(artifact, layer)
     spec = tail_spec(feature.shape, tail, mean=feature.mean)
     behind = tail_file(

@@ -1,13 +1,13 @@
 """Find the tensor of a foreign `.onnx` behind which a new tail can go."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from edge.chain import UnsupportedOperator
-from edge.errors import ArtifactError, MissingExtra, UsageError
+from edge.errors import UsageError
 from server.bring.feature import Feature
+from server.onnx_model import names_read
 
-__all__ = ["loaded", "onnx_feature"]
+__all__ = ["onnx_feature"]
 
 _AFTER = (
     "Softmax", "LogSoftmax", "Sigmoid", "QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten",
@@ -16,34 +16,6 @@ _AFTER = (
 """Operators that may follow a classifier's last weights."""
 _LAST = ("Gemm", "MatMul", "Conv")
 _REMEDY = "--layer with the name of the float32 tensor to learn from"
-
-
-def loaded(data: bytes) -> Any:
-    """A checked ONNX model with the shapes that can be inferred.
-
-    Raises:
-        MissingExtra: onnx is not installed.
-        ArtifactError: it is no ONNX model.
-        UnsupportedOperator: its constants lie in another file.
-    """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtra(
-            "changing an .onnx needs onnx, which is not installed.",
-            hint="pip install 'tinyfleet[server]'",
-        ) from None
-    try:
-        model = onnx.load_from_string(data)
-        outside = [one.name for one in model.graph.initializer if one.data_location]
-        if not outside:
-            onnx.checker.check_model(model)
-            return onnx.shape_inference.infer_shapes(model)
-    except Exception as error:
-        raise ArtifactError(f"this is no ONNX model: {str(error)[:200]}") from error
-    raise UnsupportedOperator(
-        f"constant {outside[0][:60]!r} lies in another file.", hint="one file with all constants"
-    )
 
 
 def onnx_feature(model: Any, layer: str | None) -> Feature:
@@ -66,7 +38,7 @@ def onnx_feature(model: Any, layer: str | None) -> Feature:
         raise UnsupportedOperator(f"the graph has {len(graph.output)} outputs.", hint=_REMEDY)
     last = _maker(makers, graph.output[0].name)
     while last.op_type in _AFTER or _adds_bias(last, constants):
-        last = _maker(makers, next(n for n in last.input if n not in constants))
+        last = _maker(makers, next((n for n in last.input if n not in constants), ""))
     if last.op_type not in _LAST:
         raise UnsupportedOperator(
             f"the last layer is {last.op_type}, one of {', '.join(_LAST)} is replaced.",
@@ -95,10 +67,10 @@ def _feature(model: Any, name: str, replaced: str, *, mean: bool) -> Feature:
     shape, dtype = _stated(model, name)
     if dtype != "float32":
         raise UnsupportedOperator(f"{name} is {dtype}, float32 can be read.", hint=_REMEDY)
-    if len(shape) < 2 or not all(size > 0 for size in shape[1:]):
+    if len(shape) < 2 or shape[0] not in (0, 1) or not all(size > 0 for size in shape[1:]):
         raise UnsupportedOperator(
-            f"{name} has shape {shape}, sizes after the batch must be known.",
-            hint="a file exported with fixed sizes",
+            f"{name} has shape {shape}; one row a sample is needed, of known sizes.",
+            hint="a file exported with fixed sizes, or --layer",
         )
     # Channels come first in an .onnx, and last in the rest of this package.
     rest = (*shape[2:], shape[1]) if len(shape) == 4 else shape[1:]
@@ -123,15 +95,6 @@ def _needed(graph: Any, tensor: str) -> tuple[int, ...]:
     wanted, found = {tensor}, []
     for index, node in reversed(list(enumerate(graph.node))):
         if wanted & set(node.output):
-            wanted |= set(_read(node))
+            wanted |= set(names_read(node))
             found.append(index)
     return tuple(reversed(found))
-
-
-def _read(node: Any) -> Iterator[str]:
-    """The tensors that a node reads, those of graphs inside it, too."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from _read(inner)

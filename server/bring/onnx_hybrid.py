@@ -10,9 +10,11 @@ from edge.layers import LayerSpec, PoolSpec
 from edge.onnx_file import FEATURES, TAIL
 from edge.spec import ModelSpec
 from server.bring.feature import Feature
-from server.bring.onnx_feature import loaded, onnx_feature
+from server.bring.feeding import onnx_input
+from server.bring.onnx_feature import onnx_feature
 from server.bring.tail import Tail, tail_spec
 from server.export import tflite
+from server.onnx_model import loaded, names_read
 
 __all__ = ["onnx_hybrid"]
 
@@ -57,17 +59,20 @@ def _made(
         raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
     if any(one.name == TAIL for one in model.graph.initializer):
         raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
+    taken = onnx_input(model.graph)
     feature = onnx_feature(model, layer)
     whole = tail_spec(feature.shape, tail, mean=feature.mean)
     spec = ModelSpec.of([one for one in whole.layers if isinstance(one, LayerSpec)])
     averaged = any(isinstance(one, PoolSpec) for one in whole.layers)
-    _rebuild(model, feature, spec, averaged, tail.seed)
-    model.doc_string = name
+    model.graph.name = model.doc_string = name
+    _rebuild(model, taken, feature, spec, averaged, tail.seed)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True)), feature, spec
 
 
-def _rebuild(model: Any, feature: Feature, spec: ModelSpec, averaged: bool, seed: int) -> None:
+def _rebuild(
+    model: Any, taken: Any, feature: Feature, spec: ModelSpec, averaged: bool, seed: int
+) -> None:  # fmt: skip
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -91,14 +96,16 @@ def _rebuild(model: Any, feature: Feature, spec: ModelSpec, averaged: bool, seed
             nodes.append(_node(kind, [out], current, **options))
     template = np.frombuffer(tflite.write(spec, parameters, name="tail"), np.uint8)
     constants.append(numpy_helper.from_array(template, TAIL))
-    read = {name for node in kept for name in _names(node)}
+    read = {taken.name, *(name for node in kept for name in names_read(node))}
+    if not all(isinstance(name, str) for name in read):  # protobuf gives bytes where it is no text
+        raise ArtifactError("the name of a tensor is no UTF-8 text.")
     old = [one for one in graph.initializer if one.name in read]
-    inputs = [one for one in graph.input if one.name in read or not _constant(graph, one.name)]
-    batch = _batch(graph)
+    inputs = [one for one in graph.input if one.name in read]
+    batch = int(taken.type.tensor_type.shape.dim[0].dim_value) or "batch"
     value = helper.make_tensor_value_info
     made = helper.make_graph(
         [*kept, *nodes],
-        graph.name or "hybrid",
+        graph.name,
         inputs,
         [value(current, TensorProto.FLOAT, [batch, spec.n_out])],
         [*old, *constants],
@@ -120,21 +127,3 @@ def _node(operator: str, inputs: list[str], out: str, **options: Any) -> Any:
     from onnx import helper
 
     return helper.make_node(operator, inputs, [out], name=out, **options)
-
-
-def _names(node: Any) -> list[str]:
-    found = list(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            found += [name for inner in graph.node for name in _names(inner)]
-    return found
-
-
-def _constant(graph: Any, name: str) -> bool:
-    return any(one.name == name for one in graph.initializer)
-
-
-def _batch(graph: Any) -> str | int:
-    """The batch of the input: fixed or named."""
-    sizes = graph.input[0].type.tensor_type.shape.dim
-    return int(sizes[0].dim_value) or "batch" if sizes else "batch"

@@ -1,13 +1,11 @@
 """A `torch.nn.Module` as an `.onnx`: made by a function of the user's, exported by torch."""
 
-import importlib.util
 import io
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from edge.errors import ArtifactError, MissingExtra, UsageError
+from server.bring.user_code import running
 from server.export.onnx import IR_VERSION, OPSET
 
 __all__ = ["is_module", "module_onnx"]
@@ -51,47 +49,27 @@ def module_onnx(text: str, shape: Sequence[int]) -> bytes:
             "are needed, the batch first.",
             hint="--input-shape 1,3,32,32",
         )
-    module = _made(text)
-    if not isinstance(module, torch.nn.Module):
-        raise UsageError(f"{text} gave {type(module).__name__}, a torch.nn.Module is needed.")
-    module = module.eval().float()
     buffer = io.BytesIO()
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter without onnxscript calls itself old
-            torch.onnx.export(
-                module,
-                (torch.zeros(*shape),),
-                buffer,
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=["x"],
-                output_names=["y"],
-                dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
-            )
-    except Exception as error:  # torch and the module raise what they like
-        raise ArtifactError(f"torch cannot export {text}: {str(error)[:200]}") from error
+    with running(text) as factory:
+        module = factory()
+        if not isinstance(module, torch.nn.Module):
+            raise UsageError(f"{text} gave {type(module).__name__}, a torch.nn.Module is needed.")
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")  # the exporter without onnxscript calls itself old
+                torch.onnx.export(
+                    module.eval().float(),
+                    (torch.zeros(*shape),),
+                    buffer,
+                    dynamo=False,
+                    opset_version=OPSET,
+                    input_names=["x"],
+                    output_names=["y"],
+                    dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
+                )
+        except Exception as error:  # torch and the module raise what they like
+            said = " ".join(str(error).split())[:200]
+            raise ArtifactError(f"torch cannot export {text}: {said}") from error
     model = onnx.load_from_string(buffer.getvalue())
     model.ir_version = IR_VERSION
     return bytes(model.SerializeToString(deterministic=True))
-
-
-def _made(text: str) -> Any:
-    file, _, function = text.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"there is no file {file}.", hint="FILE.py:FUNCTION")
-    spec = importlib.util.spec_from_file_location(f"imported_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    code = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(code)
-        factory = getattr(code, function, None)
-        if not callable(factory):
-            raise UsageError(f"{file} has no function {function!r}.", hint="FILE.py:FUNCTION")
-        return factory()
-    except UsageError:
-        raise
-    except Exception as error:
-        raise UsageError(f"{text} fails: {type(error).__name__}: {error}.") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.errors import ArtifactError, UsageError
+from edge.errors import ArtifactError
 from server.cli.catalog_folder import located
 from server.cli.options import DEFAULT_CATALOG, AsJson, CatalogPath, print_json, print_table
 
@@ -73,19 +73,19 @@ def facts_of(file: Path) -> "ModelFacts":
 
     Raises:
         UsageError: the file cannot be read.
-        ArtifactError: it is no model.
+        ArtifactError: it is no model, or its name says another format.
     """
-    if file.suffix == ".onnx":
+    from server.model_file import model_bytes, read_model
+
+    data, found = model_bytes(file)
+    if found == ".onnx":
         from server.describe_onnx import onnx_facts
 
         try:
-            return onnx_facts(file.read_bytes())
-        except OSError as error:
-            raise UsageError(f"cannot read {file}: {error.strerror}.", hint="an .onnx") from None
+            return onnx_facts(data)
         except ArtifactError as error:
             raise ArtifactError(f"{file}: {error.message}", hint=error.hint) from error
     from ontology.describe.model import ModelFacts
-    from server.model_file import read_model
 
     return ModelFacts.of(read_model(file))
 
@@ -101,4 +101,8 @@ def _types(file: Path, facts: "ModelFacts") -> list[str]:
 
 
 def _text(value: Any) -> str:
+    from ontology.describe.model import Quantisation
+
+    if isinstance(value, Quantisation):
+        return f"scale {value.scale:.6g}, zero point {value.zero_point}"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -45,7 +45,10 @@ def compare(
         joules = found["training J"]
         rows.append([
             *(found[name] or "-" for name in ("run", "task", "strategy", "rounds", "metric")),
-            *(f"{found[name]:.4f}" for name in ("after", "low", "high")),
+            *(
+                "-" if found[name] is None else f"{found[name]:.4f}"
+                for name in ("after", "low", "high")
+            ),
             *(sized(found[name]) for name in ("bytes up", "bytes down")),
             "-" if joules is None else f"{joules:.3g}",
         ])  # fmt: skip

@@ -74,6 +74,11 @@ def evaluate(
     options = {name: value for name, value in options.items() if value is not None}
     options = _sized(artifact, name) | values_of(task_option, "--task-option") | options
     chosen = get_task(name, **options)
+    if not chosen.clients("test"):
+        raise UsageError(
+            f"task {name} has no clients here to measure on: {chosen.description}.",
+            hint="--task with one whose samples the model takes",
+        )
     made = name in MODELS and file == shipped(name)
     frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0
     usual = adaptation(name, frozen=frozen)

@@ -10,15 +10,17 @@ from edge.errors import UsageError
 from server.cli.options import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
-    from server.bring.bring import Made
+    from server.bring.make import Made
     from server.bring.tail import Pooling
 
 __all__ = ["import_model"]
 
 _POOLS = ("auto", "flatten", "mean")
+_OF_HYBRIDS = ("tail_hidden", "layer", "pool", "seed", "name", "out")
 
 
 def import_model(
+    context: typer.Context,
     file: Annotated[
         str, typer.Argument(help="A .tflite or .onnx; or FILE.py:FUNCTION for a torch module.")
     ],
@@ -58,31 +60,45 @@ def import_model(
 
     Example: tinyfleet server import person_detection.tflite --classes 2 --out imported
     """
-    from server.bring.bring import bring, describe_into, make, tail_of_options
+    from server.bring.bring import bring, hybrid_name, model_name, tail_of_options
+    from server.bring.make import describe_into, make
     from server.cli.catalog_describe import show_facts
 
     if pool not in _POOLS:
         raise UsageError(f"--pool {pool} came, {', '.join(_POOLS)} are known.")
     hidden, pooling = _widths(tail_hidden, "--tail-hidden"), cast("Pooling", pool)
     tail = tail_of_options(classes, outputs, loss, hidden=hidden, pooling=pooling, seed=seed)
+    if tail is None:
+        _refuse_idle(context)
     brought = bring(file, _widths(input_shape, "--input-shape"))
-    stem = Path(file).stem if ".py:" not in file else file.rpartition(":")[2]
     made = None
     if tail is not None:
-        title = name or f"{stem}-hybrid"
+        title = hybrid_name(file) if name is None else name
         made = make(brought, tail, layer=layer, name=title, out=out)
     if describe_in is not None:
         from ontology.catalog import Catalog
         from server.cli.catalog_folder import located
 
         with Catalog.open(located(describe_in)) as catalog:
-            describe_into(catalog, brought, made, stem)
+            describe_into(catalog, brought, made, model_name(file))
     if as_json:
         print_json({"model": asdict(brought.facts), "hybrid": made and asdict(made)})
         return
     show_facts(brought.facts, Path(file))
     if made is not None:
         _show(made)
+
+
+def _refuse_idle(context: typer.Context) -> None:
+    """Refuse options of a hybrid where none is made."""
+    for name in _OF_HYBRIDS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--{name.replace('_', '-')} came alone, and changes nothing where no hybrid is "
+                "made.",
+                hint="--classes N, or --outputs N",
+            )
 
 
 def _show(made: "Made") -> None:
@@ -96,13 +112,14 @@ def _show(made: "Made") -> None:
         ["tail", "-".join(map(str, made.tail))],
         ["parameters", made.tail_parameters],
         ["front runs in", _front(made)],
+        ["tried in", made.tried or "nothing: no runtime for it is installed here"],
     ]
     typer.echo()
     print_table(["hybrid", ""], rows)
     if made.trainable > made.tail_parameters:
         typer.echo(
             f"The layers before the tail are float32, too ({made.trainable} values can be trained):"
-            f" plans with train_layers={made.train_layers} train the tail alone."
+            f" server run --option train_layers={made.train_layers} trains the tail alone."
         )
 
 

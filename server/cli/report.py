@@ -42,11 +42,10 @@ def report(
     except OSError as error:
         raise UsageError(f"cannot write {written[-1]}: {error.strerror}.") from error
     if as_json:
-        assert view.baselines is not None
         print_json(
             {
                 **view.figures(),
-                "unseen clients": view.baselines.as_dict(),
+                "unseen clients": view.baselines and view.baselines.as_dict(),
                 "files": [str(entry) for entry in written],
             }
         )

@@ -12,7 +12,7 @@ from server.cli.options import DEFAULT_BROKER, AsJson, Broker, Site, print_json,
 
 @with_access
 def rollout(
-    model: Annotated[Path, typer.Argument(help="A .tflite to deploy.")],
+    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx to deploy.")],
     where: Annotated[
         str, typer.Option(help="A .rq file or named query that gives `device`; or names, by comma.")
     ],

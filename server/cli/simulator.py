@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from edge.errors import ExitCode, UsageError
+from edge.errors import ArtifactError, ExitCode, UsageError
 from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.options import (
     DEFAULT_BROKER,
@@ -260,6 +260,27 @@ def plan(
 
 
 def _read(model: Path) -> "Artifact":
-    from server.model_file import read_model
+    """A model that boards know.
 
-    return read_model(model)
+    Raises:
+        UsageError: the file cannot be read.
+        ArtifactError: it is broken, or no board runs it.
+    """
+    from edge.chain import UnsupportedOperator
+    from server.model_file import model_bytes, read_model
+
+    on_host = f"tinyfleet server rollout {model} --where NAME, the name of a Linux host"
+    if model_bytes(model)[1] == ".onnx":
+        raise ArtifactError(
+            f"{model} is an ONNX model; .onnx runs on Linux hosts only, boards take .tflite.",
+            hint=on_host,
+        )
+    artifact = read_model(model)
+    try:
+        _ = artifact.spec
+    except UnsupportedOperator as error:
+        said, hint = f"no board runs {model}: {error.message}", error.hint
+        if artifact.front:
+            said, hint = f"{said} A Linux host with a runtime for .tflite does.", on_host
+        raise UnsupportedOperator(said, hint=hint) from error
+    return artifact

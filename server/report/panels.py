@@ -13,7 +13,7 @@ from server.report.view import RunView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PANELS", "STYLE", "Panel", "byte_text", "draw", "svg"]
+__all__ = ["PANELS", "STYLE", "Panel", "byte_text", "draw", "panels_of", "svg"]
 
 Panel = Callable[["Axes", RunView], None]
 GRID, INK = "#dde4ea", "#51606d"
@@ -59,6 +59,7 @@ def learning(axes: "Axes", view: RunView) -> None:
 
 def clients(axes: "Axes", view: RunView) -> None:
     """Every unseen client before and after adapting, with a box over each."""
+    assert view.pairs is not None
     rng = np.random.default_rng(0)
     for row, (column, colour) in enumerate(((1, AFTER), (0, BEFORE))):
         each = view.pairs[:, :, column].mean(axis=1)
@@ -116,6 +117,16 @@ PANELS: Mapping[str, Panel] = {
     "Training loss on the devices": losses,
 }
 """Title and drawing of every picture, in their order."""
+_OF_CLIENTS = ("Learning curve", "Unseen clients")
+
+
+def panels_of(view: RunView) -> dict[str, Panel]:
+    """The pictures of a run; without unseen clients fewer."""
+    return {
+        name: panel
+        for name, panel in PANELS.items()
+        if view.pairs is not None or name not in _OF_CLIENTS
+    }
 
 
 def svg(view: RunView, panel: Panel, *, wide: bool) -> bytes:

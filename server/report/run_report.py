@@ -5,7 +5,7 @@ from pathlib import Path
 from edge.errors import MissingExtra
 from server.evaluate import estimate
 from server.report.page import Page, Section, Tile
-from server.report.panels import PANELS, STYLE, byte_text, draw, svg
+from server.report.panels import STYLE, byte_text, draw, panels_of, svg
 from server.report.view import RunView
 
 __all__ = ["page_of", "write_pdf"]
@@ -13,6 +13,13 @@ __all__ = ["page_of", "write_pdf"]
 CURVE = (
     "Measured while it ran, on the first unseen clients; the figures above are of the last model."
 )
+PLACES = (
+    (0.13, 0.60, 0.80, 0.215),
+    (0.13, 0.36, 0.34, 0.16),
+    (0.60, 0.36, 0.33, 0.16),
+    (0.13, 0.10, 0.34, 0.16),
+)
+"""Left, bottom, width and height of the pictures on the sheet, as shares of it."""
 
 
 def page_of(view: RunView) -> Page:
@@ -21,22 +28,19 @@ def page_of(view: RunView) -> Page:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    panels = panels_of(view)
     try:
-        pictures = [svg(view, panel, wide=not row) for row, panel in enumerate(PANELS.values())]
+        pictures = [svg(view, panel, wide=not row) for row, panel in enumerate(panels.values())]
     except ImportError as error:
         raise MissingExtra(
             "matplotlib is not installed.", hint="pip install tinyfleet[server]"
         ) from error
     first, *others = (
-        Section(name, "" if row else CURVE, picture=picture, half=bool(row))
-        for row, (name, picture) in enumerate(zip(PANELS, pictures, strict=True))
+        Section(name, CURVE if name == "Learning curve" else "", picture=picture, half=bool(row))
+        for row, (name, picture) in enumerate(zip(panels, pictures, strict=True))
     )
-    measured, devices, settings = _measured(view), _devices(view), _settings(view)
     # Wide sections between pairs of narrow ones: how a model stands comes beside its clients.
-    measured_half = Section(
-        measured.title, measured.prose, measured.header, measured.rows, half=True
-    )
-    sections = [first, others[0], measured_half, *others[1:], devices, settings]
+    sections = [first, others[0], _measured(view), *others[1:], _devices(view), _settings(view)]
     return Page(_title(view), _subtitle(view), sections, tiles=_tiles(view))
 
 
@@ -64,13 +68,7 @@ def write_pdf(view: RunView, path: Path) -> None:
             figure.text(x, 0.895, tile.name, fontsize=8, color="#51606d")
             figure.text(x, 0.872, tile.value, fontsize=14, weight="bold", color="#1b6ca8")
             figure.text(x, 0.858, tile.remark, fontsize=7, color="#51606d")
-        places = [
-            (0.13, 0.60, 0.80, 0.215),
-            (0.13, 0.36, 0.34, 0.16),
-            (0.60, 0.36, 0.33, 0.16),
-            (0.13, 0.10, 0.34, 0.16),
-        ]
-        for place, (name, panel) in zip(places, PANELS.items(), strict=True):
+        for place, (name, panel) in zip(PLACES, panels_of(view).items(), strict=False):
             axes = figure.add_axes(place)
             axes.set_title(name, loc="left", fontsize=10, weight="bold", color="#1d2730")
             draw(axes, view, panel)
@@ -78,7 +76,8 @@ def write_pdf(view: RunView, path: Path) -> None:
             0.08, 0.055, "\n".join(textwrap.wrap(_notes(view), 135)), fontsize=7, va="top",
             color="#51606d",
         )  # fmt: skip
-        _pdf_table(figure.add_axes((0.58, 0.10, 0.36, 0.16)), _measured(view))
+        if view.baselines is not None:
+            _pdf_table(figure.add_axes((0.58, 0.10, 0.36, 0.16)), _measured(view))
         figure.savefig(path, format="pdf", metadata={"CreationDate": None, "Title": _title(view)})
 
 
@@ -117,12 +116,8 @@ def _subtitle(view: RunView) -> str:
 
 
 def _tiles(view: RunView) -> list[Tile]:
-    before, after = estimate(view.pairs[:, :, 0]), estimate(view.pairs[:, :, 1])
-    found = [
-        Tile(f"{view.task.metric}, adapted", f"{after.mean:.3f}",
-             f"95 %: {after.low:.3f} to {after.high:.3f}"),
-        Tile(f"{view.task.metric}, not adapted", f"{before.mean:.3f}",
-             f"{before.clients} unseen clients"),
+    found = _of_clients(view)
+    found += [
         Tile("bytes up", byte_text(view.bytes_up), f"{_accepted(view)} updates that counted"),
         Tile("bytes down", byte_text(view.bytes_down), "offers and models"),
     ]  # fmt: skip
@@ -134,6 +129,18 @@ def _tiles(view: RunView) -> list[Tile]:
     return found
 
 
+def _of_clients(view: RunView) -> list[Tile]:
+    if view.pairs is None:
+        return []
+    before, after = estimate(view.pairs[:, :, 0]), estimate(view.pairs[:, :, 1])
+    return [
+        Tile(f"{view.task.metric}, adapted", f"{after.mean:.3f}",
+             f"95 %: {after.low:.3f} to {after.high:.3f}"),
+        Tile(f"{view.task.metric}, not adapted", f"{before.mean:.3f}",
+             f"{before.clients} unseen clients"),
+    ]  # fmt: skip
+
+
 def _accepted(view: RunView) -> int:
     return sum(row.accepted for row in view.updates)
 
@@ -141,7 +148,7 @@ def _accepted(view: RunView) -> int:
 def _measured(view: RunView) -> Section:
     header = [view.task.metric, "mean", "from", "to", "worst"]
     if view.baselines is None:
-        return Section("How it stands")
+        return Section("How it stands", "The task has no clients here to measure on.", half=True)
     rows = [
         [name, each.mean, each.low, each.high, "-" if worst is None else worst]
         for name, each, worst in view.baselines.rows()
@@ -152,13 +159,13 @@ def _measured(view: RunView) -> Section:
         if pool
         else ""
     )
-    clients, seeds, _ = view.pairs.shape
+    clients, seeds, _ = view.baselines.pairs.shape
     prose = (
         f"{clients} unseen clients, {seeds} episodes each, {view.baselines.shots} shots; from and "
         f"to: 95 % interval; worst: mean of the worst tenth. Alone and pooled are the task's own "
         f"net with the best of four rates.{pooled}"
     )
-    return Section("Beside its baselines", prose, header=header, rows=rows)
+    return Section("Beside its baselines", prose, header=header, rows=rows, half=True)
 
 
 def _devices(view: RunView) -> Section:

@@ -52,8 +52,9 @@ class RunView:
         traffic: of every round.
         model: bytes of the newest model.
         sha256: its digest.
-        pairs: float64 [clients, seeds, 2], metric of unseen clients before and after adapting.
-        baselines: the same with baselines; None: not asked for.
+        pairs: float64 [clients, seeds, 2], metric of unseen clients before and after adapting;
+            None: the task has none here.
+        baselines: the same with baselines; None: not asked for, or no clients.
         energy: of training; None: not known.
     """
 
@@ -66,7 +67,7 @@ class RunView:
     traffic: list[Traffic]
     model: bytes
     sha256: str
-    pairs: NDArray[np.float64]
+    pairs: NDArray[np.float64] | None
     baselines: Standing | None
     energy: TrainingEnergy | None
 
@@ -94,18 +95,21 @@ class RunView:
         return sum(row.samples for row in self.updates if row.accepted)
 
     def figures(self) -> dict[str, Any]:
-        """The figures that runs are compared by."""
-        before, after = estimate(self.pairs[:, :, 0]), estimate(self.pairs[:, :, 1])
+        """The figures that runs are compared by; None where there are no unseen clients."""
+        pairs = self.pairs
+        before, after = (
+            (None, None) if pairs is None else (estimate(pairs[:, :, 0]), estimate(pairs[:, :, 1]))
+        )
         return {
             "run": self.config.run,
             "task": self.config.task,
             "strategy": self.config.strategy,
             "status": self.status,
             "metric": self.task.metric,
-            "before": before.mean,
-            "after": after.mean,
-            "low": after.low,
-            "high": after.high,
+            "before": before and before.mean,
+            "after": after and after.mean,
+            "low": after and after.low,
+            "high": after and after.high,
             "rounds": len(self.rounds),
             "updates": sum(row.accepted for row in self.updates),
             "bytes up": self.bytes_up,
@@ -146,13 +150,16 @@ def view_of(
         model = journal.artifact(sha256)
         traffic = [_traffic(row, updates, len(journal.artifact(row.base))) for row in rounds]
     task = get_task(config.task, **config.task_options)
-    how = Adaptation(**ADAPTATION[task.name])
-    baselines = None
-    if pool_steps is None:
-        pairs = each_client(task, model, how, clients=clients, seeds=seeds)
-    else:
-        baselines = standing(task, model, how, clients=clients, seeds=seeds, pool_steps=pool_steps)
-        pairs = baselines.pairs
+    pairs, baselines = None, None
+    if task.clients("test"):
+        how = Adaptation(**ADAPTATION[task.name])
+        if pool_steps is None:
+            pairs = each_client(task, model, how, clients=clients, seeds=seeds)
+        else:
+            baselines = standing(
+                task, model, how, clients=clients, seeds=seeds, pool_steps=pool_steps
+            )
+            pairs = baselines.pairs
     steps = sum(row.samples for row in updates if row.accepted)
     energy = training_energy(model, rounds[-1].plan, steps=steps)
     return RunView(

@@ -10,7 +10,9 @@ from server.tasks import EpisodeSensor, get_task
 from server.transports.loopback import LoopbackDevice, LoopbackTransport, SensorWorker
 
 
-def record(path, *, strategy="reptile", rounds=4, devices=3, status_only=False, **options):
+def record(
+    path, *, strategy="reptile", rounds=4, devices=3, status_only=False, named="sine", **options
+):
     task = get_task("sine")
     found = strategy_options("sine", strategy, **options)
     fleet = [
@@ -29,7 +31,7 @@ def record(path, *, strategy="reptile", rounds=4, devices=3, status_only=False, 
             run=path.name,
             base=new_model(task),
             cohort=[device.device for device in fleet],
-            config={"task": "sine", "site": "default", "evaluate_every": 1, "fleet": {}},
+            config={"task": named, "site": "default", "evaluate_every": 1, "fleet": {}},
             evaluate=lambda number, model: {
                 "mse_before": 5.0 / number, "mse_after": 4.0 / number, "mse_scratch": 4.5,
             },

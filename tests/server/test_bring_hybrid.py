@@ -1,5 +1,6 @@
 """Hybrids of foreign files: the features are those of the original, bit for bit."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edge.runtime import load
 from edge.split import split
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
-from server.bring.tree import read
+from server.bring.tree import Node, read
 from server.bring.write import write
 from tests.server.foreign import FILES, NEEDED, foreign
 
@@ -154,6 +155,28 @@ def test_a_model_of_one_layer_has_nothing_to_keep() -> None:
     one = tflite.write(spec, spec.initial(0), name="one")
     with pytest.raises(UnsupportedOperator, match="is the input"):
         hybrid(one, Tail(2))
+
+
+def test_what_no_device_can_feed_is_refused() -> None:
+    def changed(change: Callable[[Node], None]) -> bytes:
+        model = read(foreign("Hello_World"))
+        change(model.tables("graphs")[0])
+        return write(model)
+
+    def twice(graph: Node) -> None:
+        graph.put_numbers("inputs", (*graph.numbers("inputs"), graph.numbers("outputs")[0]))
+
+    def of_longs(graph: Node) -> None:
+        graph.tables("tensors")[graph.numbers("inputs")[0]].put("type", 4)
+
+    def without_a_scale(graph: Node) -> None:
+        graph.tables("tensors")[graph.numbers("inputs")[0]].put_child("quantisation", None)
+
+    for change, said in (
+        (twice, "2 inputs"), (of_longs, "is int64"), (without_a_scale, "0 scales"),
+    ):  # fmt: skip
+        with pytest.raises(UnsupportedOperator, match=said):
+            hybrid(changed(change), Tail(2))
 
 
 SNORING = hybrid(foreign("Snoring_Guardian"), Tail(2)).data if FILES else b""

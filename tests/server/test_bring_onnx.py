@@ -1,5 +1,7 @@
 """Hybrids of foreign `.onnx` files: split without the onnx package, run in onnxruntime."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.artifact import Artifact
 from edge.chain import UnsupportedOperator
-from edge.errors import ArtifactError, UsageError
+from edge.errors import ArtifactError, ExitCode, UsageError
 from edge.fronted import FrontedLearner, learner_of
 from edge.host import HostWorker
 from edge.messages import Plan
@@ -21,8 +23,11 @@ from edge.sources import Replay
 from edge.split import split
 from edge.store import ArtefactStore
 from ontology.describe.model import ModelFacts
+from server.bring import trial
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
+from server.bring.trial import tried
+from server.cli.app import main
 from server.describe_onnx import onnx_facts
 from server.export import onnx as exported
 from tests.edge.convnets import everything, inputs
@@ -193,6 +198,132 @@ def test_what_cannot_be_is_refused() -> None:
 HYBRID = hybrid(residual(), Tail(2)).data
 
 
+def changed(data: bytes, change: Callable[[Any], None]) -> bytes:
+    """A file that was changed with the onnx package."""
+    model = onnx.load_from_string(data)
+    change(model.graph)
+    return bytes(model.SerializeToString())
+
+
+def another_input(graph: Any) -> None:
+    graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 4]))
+    graph.node.insert(3, helper.make_node("Mul", ["c2", "mask"], ["masked"]))
+
+
+def sized(at: int, size: int) -> Callable[[Any], None]:
+    """Change one size of the input; 0: not known."""
+
+    def change(graph: Any) -> None:
+        dim = graph.input[0].type.tensor_type.shape.dim[at]
+        dim.ClearField("dim_value")
+        dim.ClearField("dim_param")
+        if size:
+            dim.dim_value = size
+
+    return change
+
+
+def of_doubles(graph: Any) -> None:
+    graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    graph.node.insert(0, helper.make_node("Cast", ["image"], ["single"], to=TensorProto.FLOAT))
+    graph.node[1].input[0] = "single"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (another_input, r"2 inputs \(image, mask\)"),
+        (sized(0, 4), "fixed to 4"),
+        (sized(3, 0), r"sizes \(1, 8, \?\)"),
+        (of_doubles, "'image' is float64"),
+    ],
+)
+def test_what_no_device_can_feed_is_refused(change: Callable[[Any], None], said: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=said):
+        hybrid(changed(residual(), change), Tail(2))
+
+
+def test_constants_that_are_listed_as_inputs_are_none() -> None:
+    def listed(graph: Any) -> None:
+        kernel = helper.make_tensor_value_info("k1", TensorProto.FLOAT, [4, 1, 3, 3])
+        graph.input.insert(0, kernel)
+
+    made = hybrid(changed(residual(), listed), Tail(2))
+    (batch, _) = onnx.load_from_string(made.data).graph.output[0].type.tensor_type.shape.dim
+    assert batch.dim_param == "batch" and tried(made.data) == "onnxruntime"
+
+
+def stubborn() -> bytes:
+    """It says that a sample has 6 values and makes 4 of them, which no runtime can."""
+    value, constant = helper.make_tensor_value_info, numpy_helper.from_array
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["r"]),
+         helper.make_node("Relu", ["r"], ["f"]), helper.make_node("Gemm", ["f", "w"], ["y"])],
+        "stubborn", [value("x", TensorProto.FLOAT, ["n", 6])],
+        [value("y", TensorProto.FLOAT, [1, 3])],
+        [constant(np.array([1, 4]), "shape"), constant(np.ones((4, 3), np.float32), "w")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return bytes(model.SerializeToString())
+
+
+def test_a_hybrid_that_does_not_run_is_not_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = tmp_path / "stubborn.onnx", tmp_path / "out"
+    path.write_bytes(stubborn())
+    line = ["server", "import", str(path), "--classes", "2", "--out", str(out)]
+    assert main(line) == ExitCode.BAD_ARTIFACT
+    assert "no runtime here runs the hybrid: onnxruntime" in capsys.readouterr().err
+    assert not out.exists()
+    path.write_bytes(residual())
+    monkeypatch.setattr(trial, "_CHILD", "import os; os.abort()")
+    assert main(line) == ExitCode.BAD_ARTIFACT
+    assert "ended with code -6" in capsys.readouterr().err
+    monkeypatch.setattr(trial, "_CHILD", "import time; time.sleep(60)")
+    monkeypatch.setattr(trial, "PATIENCE", 0.1)
+    assert main(line) == ExitCode.BAD_ARTIFACT
+    assert "no answer" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_without_a_runtime_a_hybrid_is_made_and_not_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "residual.onnx"
+    path.write_bytes(residual())
+    missing = "import sys; sys.modules['onnxruntime'] = None; "
+    monkeypatch.setattr(trial, "_CHILD", missing + trial._CHILD)
+    assert main(["server", "import", str(path), "--classes", "2", "--out", str(tmp_path)]) == 0
+    assert "no runtime for it is installed here" in capsys.readouterr().out
+    assert (tmp_path / "residual-hybrid.onnx").is_file()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_constants_in_another_file_are_said(
+    inside: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def outside(graph: Any) -> None:
+        tensor = next(one for one in graph.initializer if one.name == "k2")
+        if inside:
+            tensor = onnx.TensorProto(
+                name="k9", data_type=TensorProto.FLOAT, dims=[1], raw_data=b"\0\0\0\0"
+            )
+        onnx.external_data_helper.set_external_data(tensor, "weights.bin")
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        if inside:
+            graph.node.insert(0, helper.make_node("Constant", [], ["k9"], value=tensor))
+
+    path = tmp_path / "outside.onnx"
+    path.write_bytes(changed(residual(), outside))
+    for line in (["server", "import"], ["catalog", "describe"]):
+        assert main([*line, str(path)]) == ExitCode.BAD_ARTIFACT
+        said = capsys.readouterr().err
+        assert "lies in another file" in said and "one file with all constants" in said
+
+
 @settings(max_examples=500, deadline=None)
 @given(
     st.just(len(HYBRID)) | st.integers(0, len(HYBRID)),
@@ -233,6 +364,6 @@ def test_a_torn_foreign_file_raises_our_errors_alone(changes: list[tuple[int, in
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:
-    broken = FOREIGN.replace(b"residual", b"resid\xf5al")
-    with pytest.raises(ArtifactError, match="onnx refuses the file"):
+    broken = FOREIGN.replace(b"image", b"im\xf5ge")
+    with pytest.raises(ArtifactError, match="no UTF-8 text"):
         hybrid(broken, Tail(2))

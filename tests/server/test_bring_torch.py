@@ -121,3 +121,60 @@ def test_other_inputs_are_refused(source: str, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MissingExtra, match="torch is not installed") as caught:
         module_onnx(f"{source}:net", (1, 1, 8, 8))
     assert caught.value.hint == "pip install 'tinyfleet[meta,server]'"
+
+
+BESIDE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from torch import nn
+from blocks import WIDTH
+
+print("reading")
+
+@dataclass
+class Settings:
+    width: int = WIDTH
+
+class Net(nn.Module):
+    def __init__(self, settings):
+        super().__init__()
+        self.one, self.two = nn.Linear(6, settings.width), nn.Linear(settings.width, 3)
+
+    def forward(self, x):
+        from later import applied
+        print("tracing")
+        return self.two(applied(self.one(x)))
+
+def net():
+    return Net(Settings())
+
+def leaves():
+    raise SystemExit(0)
+"""
+
+
+def test_a_file_runs_as_python_would_run_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(BESIDE)
+    (tmp_path / "blocks.py").write_text("WIDTH = 5\n")
+    (tmp_path / "later.py").write_text("from torch import relu as applied\n")
+    path, known = list(sys.path), set(sys.modules)
+    line = ["server", "import", f"{tmp_path}/net.py:net", "--input-shape", "1,6", "--classes", "2"]
+    line += ["--out", str(tmp_path), "--describe-in", str(tmp_path / "catalog")]
+    assert main([*line, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["hybrid"]["tail"] == [5, 2]
+    assert "reading" in err and "tracing" in err
+    assert sys.path == path and "imported_net" not in set(sys.modules) - known
+    assert Artifact((tmp_path / "net-hybrid.onnx").read_bytes()).name == "net-hybrid"
+
+
+@pytest.mark.parametrize("code", ["import sys\nsys.exit(0)\n", "raise SystemExit('bye')\n"])
+def test_a_file_that_ends_the_program_is_refused(
+    code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(code)
+    line = ["server", "import", f"{tmp_path}/net.py:net", "--input-shape", "1,6"]
+    assert main(line) == ExitCode.USAGE
+    assert "ends the program" in capsys.readouterr().err

@@ -45,6 +45,14 @@ def test_the_best_comes_first(runs, sweep):
     assert sum(not entry.curve for entry in found) == 2
 
 
+def test_a_run_that_was_not_measured_comes_last(runs, tmp_path, capsys):
+    own = record(tmp_path / "own", named="own")
+    line = ["server", "compare", str(own), str(runs), "--clients", "2", "--seeds", "1"]
+    assert main(line) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last[:2] == ["own", "own"] and "-" in last
+
+
 def test_a_run_of_many_updates_takes_more_bytes_than_one_of_few(runs):
     found = {entry.figures["run"]: entry.figures for entry in compared([runs], **FAST)}
     assert found["one"]["updates"] == 12 and found["two"]["updates"] == 2

@@ -143,6 +143,11 @@ def test_a_model_of_another_width_is_refused(capsys, sine, tmp_path):
         assert code == 2 and said in error
 
 
+def test_a_task_without_clients_here_is_refused(capsys, sine):
+    code, error = run(capsys, sine, "--task", "own")
+    assert code == 2 and "task own has no clients here" in error and "Try:" in error
+
+
 def test_what_is_no_model_is_refused(capsys, sine, tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(sine.read_bytes()[:100])

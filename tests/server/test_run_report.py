@@ -110,6 +110,18 @@ def test_the_command_writes_page_and_sheet(folder, capsys, tmp_path):
     assert (folder / "overview.html").is_file()
 
 
+def test_a_run_without_clients_here_is_told_without_them(tmp_path, capsys):
+    path = record(tmp_path / "own", named="own")
+    line = ["server", "report", str(path), "--pdf", *FAST]
+    assert main([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unseen clients"] is None is found["after"] and found["updates"] == 12
+    page = (path / "overview.html").read_text()
+    assert "Bytes on the wire" in page and "Training loss" in page and "dev-2" in page
+    assert "Unseen clients" not in page and "Learning curve" not in page
+    assert (path / "overview.pdf").read_bytes()[:5] == b"%PDF-"
+
+
 @pytest.mark.parametrize("name", ["none", "empty"])
 def test_a_folder_without_rounds_is_refused(tmp_path, capsys, name):
     record(tmp_path / "empty", status_only=True)

@@ -85,6 +85,12 @@ class RunFolder:
             raise UsageError(f"there is no run in {path}.", hint="runs/latest, or ls runs")
         return folder
 
+    @classmethod
+    def around(cls, file: Path) -> Self | None:
+        """The folder of the run that a file lies in, such as a model of it; None: it is in none."""
+        folders = (cls(parent) for parent in file.resolve().parents[:2])
+        return next((folder for folder in folders if folder.journal.is_file()), None)
+
     def create(self) -> Self:
         """Make it, and let `latest` beside it lead to it."""
         try:

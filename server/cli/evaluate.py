@@ -120,7 +120,7 @@ def _note(
     from ontology.catalog import Catalog
     from ontology.describe.metrics import Measurement
     from server.cli.catalog_folder import located
-    from server.model_facts import model_facts
+    from server.model_facts import make_known
 
     artifact = Artifact(file)
     figures = {
@@ -132,8 +132,7 @@ def _note(
         if row in ("before", "after")  # the others are no figures of this file
     }  # fmt: skip
     with Catalog.open(located(catalog)) as opened:
-        if not any(True for _ in opened.store.match(f"urn:sha256:{artifact.sha256}")):
-            opened.put_model(model_facts(artifact), name=artifact.name or task, task=task)
+        make_known(opened, artifact, name=artifact.name or task, task=task)
         opened.put_metrics(artifact.sha256, figures)
 
 

@@ -17,13 +17,19 @@ from server.attendance import QUIET
 from server.cohort import OnWait
 from server.transports.base import Mail
 
-__all__ = ["MqttTransport"]
+__all__ = ["PRESENCE_SECONDS", "MqttTransport", "NotThere"]
 
+PRESENCE_SECONDS = 3.0
+"""How long a device may stay unheard of, or away, before it is not asked."""
 _PUBLISH_SECONDS = 10.0
 _KEPT_MODELS = 2
 
 Described = Callable[[str, bytes], None]
 Changed = Callable[[str, State], None]
+
+
+class NotThere(TinyfleetError):
+    """A device that is to be asked is offline, or nobody has ever heard of it."""
 
 
 class MqttTransport:
@@ -54,6 +60,8 @@ class MqttTransport:
         self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._states: dict[str, State] = {}
+        self._began = time.monotonic()
+        self._heard: dict[str, float] = {}  # monotonic seconds of the last state
         self._acks: dict[str, Ack] = {}
         self._models: dict[str, bytes] = {}
         self._held: set[str] = set()
@@ -124,20 +132,69 @@ class MqttTransport:
                 self._changed.wait(left)
             return self._online()
 
+    def running(self, device: str) -> str | None:
+        """SHA-256 of what a device last said that it runs; None: nothing, or nothing is known."""
+        with self._changed:
+            state = self._states.get(device)
+        return None if state is None else state.running
+
     def command(self, device: str, command: Command, timeout: float = 30.0) -> Ack:
         """Send a command and wait for its acknowledgement.
 
         Raises:
+            NotThere: the device is offline or unknown; nothing was sent.
+            TinyfleetError: no acknowledgement came in time.
+        """
+        self.send(device, command)
+        return self.answer(device, command, timeout)
+
+    def send(self, device: str, command: Command) -> None:
+        """Send a command to a device that is online; `answer` waits for what it says.
+
+        Raises:
+            NotThere: it is not, though a moment was waited: it may only be reconnecting.
+        """
+        with self._changed:
+            while not self._is_online(device):
+                since = self._heard.get(device, self._began)
+                left = since + PRESENCE_SECONDS - time.monotonic()
+                if left <= 0:
+                    raise self._absent(device)
+                self._changed.wait(left)
+        self._publish(self.site.device(device).cmd, command.encode(), retain=False)
+
+    def answer(
+        self, device: str, command: Command, timeout: float, *, end: float | None = None
+    ) -> Ack:
+        """Wait for the acknowledgement of a command that was sent.
+
+        Args:
+            device: whom it was sent to.
+            command: which.
+            timeout: seconds that it may take.
+            end: monotonic seconds at which they are over; None: counted from now.
+
+        Raises:
             TinyfleetError: none came in time.
         """
-        self._publish(self.site.device(device).cmd, command.encode(), retain=False)
+        left = timeout if end is None else max(end - time.monotonic(), 0.0)
         with self._changed:
-            if self._changed.wait_for(lambda: command.id in self._acks, timeout):
+            if self._changed.wait_for(lambda: command.id in self._acks, left):
                 return self._acks.pop(command.id)
+            if not self._is_online(device):
+                raise NotThere(
+                    f"{device} went offline before it answered {command.kind}.",
+                    hint=f"tinyfleet edge status --id {device}",
+                )
         raise TinyfleetError(
             f"{device} did not answer {command.kind} in {timeout:g} s.",
-            hint="tinyfleet catalog query fleet, to see whether it is online",
+            hint="a longer --timeout: it may be busy with a round, or wait for samples",
         )
+
+    def _absent(self, device: str) -> NotThere:
+        known = device in self._states
+        why = "is offline" if known else f"has never been online at site {self.site.site}"
+        return NotThere(f"{device} {why}.", hint=f"tinyfleet edge status --id {device}")
 
     def close(self) -> None:
         """See `Transport`: clears what is retained, except held artefacts."""
@@ -161,7 +218,10 @@ class MqttTransport:
         self.close()
 
     def _online(self) -> list[str]:
-        return sorted(name for name, state in self._states.items() if state.status == "online")
+        return sorted(filter(self._is_online, self._states))
+
+    def _is_online(self, device: str) -> bool:
+        return device in self._states and self._states[device].status == "online"
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Publish and wait until the broker has it, also over a reconnect."""
@@ -215,6 +275,7 @@ class MqttTransport:
                 self._acks[found.id] = found
             else:
                 self._states[device] = found
+                self._heard[device] = time.monotonic()
             self._changed.notify_all()
         if isinstance(found, State):
             self._mail.put(Mail(device, None))

@@ -133,7 +133,7 @@ def watch(
 ) -> int:
     """Have devices infer on their own samples, and learn only while their losses have drifted.
 
-    Weights and monitor go on from the last time, if layers and standardising are as then.
+    Weights and monitor go on from the last time, if the options but for --samples are as then.
 
     Example: tinyfleet server device watch --where pi-1 --samples 500 --rate 0.01
     """

@@ -66,7 +66,7 @@ class OwnTask:
         self.description = "data of the devices' own; none of it is on the server"
         if self._client is not None:
             self.description = (
-                f"{self._client.name}, {len(self._client.x)} samples; in each episode the shots are "
+                f"{self._client.name}, {self.samples} samples; in each episode the shots are "
                 "learnt from, the rest is measured on"
             )
 

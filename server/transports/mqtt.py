@@ -60,7 +60,6 @@ class MqttTransport:
         self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._states: dict[str, State] = {}
-        self._began = time.monotonic()
         self._heard: dict[str, float] = {}  # monotonic seconds of the last state
         self._acks: dict[str, Ack] = {}
         self._models: dict[str, bytes] = {}
@@ -68,6 +67,7 @@ class MqttTransport:
         self._offers: dict[str, Offer] = {}
         self._closed = False
         self._client = mqtt.connect(options, on_connect=self._connected, on_message=self._received)
+        self._began = time.monotonic()
 
     def publish_model(self, sha256: str, artifact: bytes) -> None:
         """See `Transport`: retained; all but the newest two, and held ones, are cleared."""

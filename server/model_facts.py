@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ontology.catalog import Catalog
     from ontology.describe.model import ModelFacts
 
-__all__ = ["make_known", "model_facts"]
+__all__ = ["knows", "make_known", "model_facts"]
 
 
 def model_facts(artifact: Artifact) -> "ModelFacts":
@@ -26,9 +26,14 @@ def model_facts(artifact: Artifact) -> "ModelFacts":
     return ModelFacts.of(artifact)
 
 
+def knows(catalog: "Catalog", sha256: str) -> bool:
+    """Whether a catalogue describes a file; that a device runs it is no description."""
+    return any(True for _ in catalog.store.match(f"urn:sha256:{sha256}"))
+
+
 def make_known(
     catalog: "Catalog", artifact: Artifact, *, name: str, task: str | None = None
 ) -> None:
     """Describe a file in a catalogue that does not know it; one that does keeps its name."""
-    if not any(True for _ in catalog.store.match(f"urn:sha256:{artifact.sha256}")):
+    if not knows(catalog, artifact.sha256):
         catalog.put_model(model_facts(artifact), name=name, task=task)

@@ -10,7 +10,7 @@ from edge.errors import TinyfleetError, UsageError
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics
 from server.cohort_query import devices_by_query, read_query
-from server.keeper import Keeper
+from server.keeper import Keeper, heard
 from server.transports.mqtt import PRESENCE_SECONDS, MqttTransport
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def reached(
         raise UsageError("a query needs a catalogue to ask.", hint="--catalog runs/latest/catalog")
     with (
         Catalog.open(catalog or ":memory:") as opened,
-        Keeper(opened, site=site) as keeper,
-        MqttTransport(
-            options, topics, on_describe=keeper.described, on_state=keeper.changed
-        ) as transport,
+        heard(opened, options=options, site=site) as (keeper, transport),
     ):
         transport.wait_for(1, PRESENCE_SECONDS)
         keeper.flush()

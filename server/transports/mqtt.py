@@ -25,6 +25,7 @@ _PUBLISH_SECONDS = 10.0
 _KEPT_MODELS = 2
 
 Described = Callable[[str, bytes], None]
+Found = Callable[[str, bytes], None]
 Changed = Callable[[str, State], None]
 
 
@@ -41,6 +42,7 @@ class MqttTransport:
         on_describe: called with (device, Thing Description in JSON) as devices announce them;
             it and `on_state` run in the client's thread and must not block.
         on_state: called with (device, state) when a device comes, goes or runs another model.
+        on_model: called with (SHA-256, bytes) when an artefact comes that was sought.
 
     Raises:
         BrokerUnreachable: no broker answers, or it refuses.
@@ -53,10 +55,12 @@ class MqttTransport:
         *,
         on_describe: Described | None = None,
         on_state: Changed | None = None,
+        on_model: Found | None = None,
     ) -> None:
         """Connect and listen."""
         self.site = site
-        self._on_describe, self._on_state = on_describe, on_state
+        self._on_describe, self._on_state, self._on_model = on_describe, on_state, on_model
+        self._sought: set[str] = set()  # topics
         self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._states: dict[str, State] = {}
@@ -84,6 +88,12 @@ class MqttTransport:
         """Publish an artefact that stays retained after `close`: devices may still need it."""
         self._held.add(sha256)
         self.publish_model(sha256, artifact)
+
+    def seek_model(self, sha256: str) -> None:
+        """Ask for an artefact that the broker may still retain; `on_model` is told if it does."""
+        topic = self.site.model(sha256)
+        self._sought.add(topic)
+        self._client.subscribe(topic, 1)
 
     def offer(self, offer: Offer) -> None:
         """See `Transport`: retained, so that a device that reconnects finds it."""
@@ -245,12 +255,17 @@ class MqttTransport:
         """Listen; after a reconnect offer again, so that answers that were lost are sent again."""
         leaves = ("describe", "state", "update", "ack")
         client.subscribe([(self.site.every(leaf), 1) for leaf in leaves])
+        for topic in list(self._sought):
+            client.subscribe(topic, 1)
         for digest, artifact in list(self._models.items()):
             client.publish(self.site.model(digest), artifact, qos=1, retain=True)
         for run, offer in list(self._offers.items()):
             client.publish(self.site.offer(run), offer.encode(), qos=1, retain=True)
 
     def _received(self, message: paho.MQTTMessage) -> None:
+        if message.topic in self._sought:
+            self._take_model(message.topic, bytes(message.payload))
+            return
         topics = device_of(message.topic)
         if topics is None:
             return
@@ -261,6 +276,14 @@ class MqttTransport:
             self._on_describe(device, bytes(message.payload))
         elif leaf in ("state", "ack"):
             self._note(device, leaf, bytes(message.payload))
+
+    def _take_model(self, topic: str, payload: bytes) -> None:
+        if not payload:  # cleared
+            return
+        self._sought.discard(topic)
+        self._client.unsubscribe(topic)
+        if self._on_model is not None:
+            self._on_model(topic.rpartition("/")[2], payload)
 
     def _note(self, device: str, leaf: str, payload: bytes) -> None:
         """Keep a state or an acknowledgement; what cannot be read, or names another, is dropped."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +15,14 @@ from edge.broker import LocalBroker, find_mosquitto
 from edge.gateway import Gateway
 from edge.host import HostWorker
 from edge.learner import OnlineLearner
+from edge.messages import State
 from edge.session import DeviceSession
 from ontology.catalog import Catalog
 from server.cli.app import main
 from server.export.tflite import write_int8
 from server.journal import Journal
+from server.keeper import Keeper, kept_by_broker
+from server.model_facts import knows
 from server.transports import mqtt as transport
 from tests.edge.hub import SITE, Hub
 from tests.edge.models import SPEC, model, samples, sensor, sha
@@ -296,3 +300,36 @@ def test_a_named_query_may_do_without_the_model(say: Any, tmp_path: Path) -> Non
     assert code == 1  # `gone` is in the fleet, too
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert "yes" in lines["board"] and "yes" in lines["pi"] and "is offline" in lines["gone"]
+
+
+def test_a_catalogue_learns_what_devices_run_from_the_broker(
+    broker: LocalBroker, say: Any, deployed: Any, tmp_path: Path
+) -> None:
+    """A run's catalogue is new; the model of another run was rolled out before."""
+    deployed(model(5))
+    with Catalog.open(tmp_path / "c") as catalog:
+        with kept_by_broker(catalog, options=broker.options, site=SITE.site):
+            end = time.monotonic() + 20
+            while not knows(catalog, sha(model(5))) and time.monotonic() < end:
+                time.sleep(0.01)
+        rows = {str(row["device"]): row for row in catalog.query("who-runs-what")}
+    for name in FLEET.split(","):
+        row = rows[f"urn:tinyfleet:lab:{name}"]
+        assert (row["name"], row["dataType"]) == ("test 5", "float32")
+
+
+def test_what_came_with_another_digest_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        sought: list[str] = []
+        keeper.changed("d", State("d", "online", sha(model(1)), 0.0))
+        keeper.seek_by(sought.append)
+        keeper.changed("d", State("d", "online", sha(model(1)), 1.0))
+        keeper.found(sha(model(1)), model(2))
+        keeper.found(sha(b"junk"), b"junk")
+        keeper.flush()
+        assert set(sought) == {sha(model(1))}
+        assert not any(knows(catalog, sha(data)) for data in (model(1), model(2), b"junk"))
+        keeper.found(sha(model(1)), model(1))
+        keeper.flush()
+        assert knows(catalog, sha(model(1)))
+    assert "came with another digest" in caplog.text

@@ -87,7 +87,7 @@ def predict(
     Example: tinyfleet server device predict --where mcu-1 --samples samples.npz --count 3
     """
     from edge.messages import Command
-    from server.samples import read_samples
+    from server.tasks.samples import read_samples
 
     x = read_samples(samples, labels=False).x[:count]
     found = _asked(where, Command("predict", "", x=x), access.to(broker), catalog, site, timeout)

@@ -8,8 +8,8 @@ import numpy as np
 
 from edge.errors import UsageError
 from edge.spec import ModelSpec
-from server.samples import read_samples
 from server.tasks.base import Client, Episode, Float32, Split
+from server.tasks.samples import read_samples
 
 __all__ = ["OWN", "OwnTask"]
 

@@ -100,6 +100,8 @@ def reached(
         heard(opened, options=options, site=site) as (keeper, transport),
     ):
         transport.wait_for(1, PRESENCE_SECONDS)
+        if is_query(where):
+            transport.settle()
         keeper.flush()
         yield Reach(where, opened, keeper, transport)
 

@@ -142,6 +142,17 @@ class MqttTransport:
                 self._changed.wait(left)
             return self._online()
 
+    def settle(self, quiet: float = 0.2) -> None:
+        """Wait until no device has been heard of for a while: then what is retained has come.
+
+        Args:
+            quiet: seconds without a state; at most `PRESENCE_SECONDS` are waited in all.
+        """
+        end = time.monotonic() + PRESENCE_SECONDS
+        with self._changed:
+            while time.monotonic() < end and self._changed.wait(quiet):
+                pass
+
     def running(self, device: str) -> str | None:
         """SHA-256 of what a device last said that it runs; None: nothing, or nothing is known."""
         with self._changed:

@@ -23,6 +23,7 @@ from server.export.tflite import write_int8
 from server.journal import Journal
 from server.keeper import Keeper, kept_by_broker
 from server.model_facts import knows
+from server.reach import reached
 from server.transports import mqtt as transport
 from tests.edge.hub import SITE, Hub
 from tests.edge.models import SPEC, model, samples, sensor, sha
@@ -333,3 +334,32 @@ def test_what_came_with_another_digest_is_not_believed(caplog: pytest.LogCapture
         keeper.flush()
         assert knows(catalog, sha(model(1)))
     assert "came with another digest" in caplog.text
+
+
+def test_a_query_waits_for_all_that_the_broker_retains(
+    broker: LocalBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is heard of first is not everybody."""
+    from edge import mqtt
+    from edge.topics import SiteTopics
+
+    crowd = SiteTopics("crowd")
+    names = [f"d{number}" for number in range(40)]
+    client = mqtt.connect(broker.options)
+    for name in names:
+        topics, worker = crowd.device(name), HostWorker(sensor())
+        description = json.dumps(worker.description(topics)).encode()
+        client.publish(topics.describe, description, qos=1, retain=True)
+        state = State(name, "online", None, 0.0).encode()
+        client.publish(topics.state, state, qos=1, retain=True).wait_for_publish(10)
+    mqtt.close(client)
+    take = transport.MqttTransport._received
+
+    def slowly(self: Any, message: Any) -> None:
+        time.sleep(0.005)
+        take(self, message)
+
+    monkeypatch.setattr(transport.MqttTransport, "_received", slowly)
+    monkeypatch.setattr(transport, "PRESENCE_SECONDS", 20.0)
+    with reached("fleet", broker.options, site="crowd", catalog=tmp_path / "c") as reach:
+        assert sorted(reach.devices()) == sorted(names)

@@ -47,15 +47,15 @@ def fleet(broker: LocalBroker) -> Iterator[dict[str, Any]]:
     from firmware_sim.device import SimulatedDevice
 
     pi = HostWorker(sensor())
-    gone = DeviceSession(broker.options, SITE.device("gone"), HostWorker(sensor())).start()
-    gone.stop()
+    hub = Hub(broker.options)
+    with DeviceSession(broker.options, SITE.device("gone"), HostWorker(sensor())):
+        hub.state("online", "gone")
     with (
         SimulatedDevice("nano33ble", device_id="board", sensor=sensor()) as device,
         Gateway(broker.options, SITE.site) as gateway,
         DeviceSession(broker.options, SITE.device("pi"), pi),
     ):
         gateway.add("board", device.port, profile=device.profile)
-        hub = Hub(broker.options)
         for name, state in (("pi", "online"), ("board", "online"), ("gone", "offline")):
             hub.state(state, name)
         hub.close()
@@ -361,5 +361,7 @@ def test_a_query_waits_for_all_that_the_broker_retains(
 
     monkeypatch.setattr(transport.MqttTransport, "_received", slowly)
     monkeypatch.setattr(transport, "PRESENCE_SECONDS", 20.0)
-    with reached("fleet", broker.options, site="crowd", catalog=tmp_path / "c") as reach:
+    query = tmp_path / "online.rq"
+    query.write_text("SELECT ?device { ?device tf:online true }")
+    with reached(str(query), broker.options, site="crowd", catalog=tmp_path / "c") as reach:
         assert sorted(reach.devices()) == sorted(names)

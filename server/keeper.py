@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from edge.artifact import Artifact
 from edge.errors import TinyfleetError
 from edge.messages import State
-from server.model_facts import model_facts
+from server.model_facts import knows, make_known, model_facts
 
 if TYPE_CHECKING:
     from edge.mqtt import BrokerOptions
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ontology.outbox import Order
     from server.journal import UpdateRow
     from server.rounds import RoundReport
+    from server.transports.mqtt import MqttTransport
 
-__all__ = ["Keeper", "kept_by_broker"]
+__all__ = ["Keeper", "heard", "kept_by_broker"]
 
 _log = logging.getLogger("tinyfleet.catalog")
 Batch = dict[str, tuple[bool, str | None]]
@@ -45,6 +46,8 @@ class Keeper:
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._batch: Batch | None = None
+        self._seek: Callable[[str], None] | None = None
+        self._running: set[str] = set()  # digests that devices said, and nobody looked up
         self._thread = threading.Thread(target=self._drain, name="catalog-keeper", daemon=True)
 
     def __enter__(self) -> Self:
@@ -85,6 +88,37 @@ class Keeper:
             if self._batch is batch:
                 self._batch = None
         self.catalog.set_statuses((iri, *status) for iri, status in batch.items())
+        self._running |= {running for _, running in batch.values() if running}
+        self._look_up()
+
+    def seek_by(self, seek: Callable[[str], None]) -> None:
+        """Have models looked for that devices run and the catalogue does not know.
+
+        Args:
+            seek: called with a SHA-256; what comes of it goes to `found`.
+        """
+
+        def begin() -> None:
+            self._seek = seek
+            self._look_up()
+
+        self._work.put(begin)
+
+    def _look_up(self) -> None:
+        while self._seek is not None and self._running:
+            sha256 = self._running.pop()
+            if not knows(self.catalog, sha256):
+                self._seek(sha256)
+
+    def found(self, sha256: str, payload: bytes) -> None:
+        """The bytes of a model came; what is damaged or cannot be read is logged."""
+        self._work.put(lambda: self._put_found(sha256, payload))
+
+    def _put_found(self, sha256: str, payload: bytes) -> None:
+        artifact = Artifact(payload)
+        if artifact.sha256 != sha256:
+            raise TinyfleetError(f"model {sha256[:12]} came with another digest.")
+        make_known(self.catalog, artifact, name=artifact.name or sha256[:12])
 
     def flush(self) -> None:
         """Wait until everything that came so far is written."""
@@ -198,10 +232,10 @@ class Keeper:
 
 
 @contextmanager
-def kept_by_broker(
+def heard(
     catalog: "Catalog", *, options: "BrokerOptions", site: str
-) -> "Iterator[Keeper]":
-    """Write what the devices of a site say of themselves into a catalogue, while the body runs.
+) -> "Iterator[tuple[Keeper, MqttTransport]]":
+    """Connect to a site, and write what its devices say of themselves while the body runs.
 
     Args:
         catalog: an owned one.
@@ -217,7 +251,21 @@ def kept_by_broker(
     with (
         Keeper(catalog, site=site) as keeper,
         MqttTransport(
-            options, SiteTopics(site), on_describe=keeper.described, on_state=keeper.changed
-        ),
+            options,
+            SiteTopics(site),
+            on_describe=keeper.described,
+            on_state=keeper.changed,
+            on_model=keeper.found,
+        ) as transport,
     ):
+        keeper.seek_by(transport.seek_model)
+        yield keeper, transport
+
+
+@contextmanager
+def kept_by_broker(
+    catalog: "Catalog", *, options: "BrokerOptions", site: str
+) -> "Iterator[Keeper]":
+    """The same, for who sends nothing to the devices."""
+    with heard(catalog, options=options, site=site) as (keeper, _):
         yield keeper

@@ -8,9 +8,10 @@ from edge.errors import ArtifactError, MissingExtra
 from edge.onnx_file import is_onnx
 
 if TYPE_CHECKING:
+    from ontology.catalog import Catalog
     from ontology.describe.model import ModelFacts
 
-__all__ = ["model_facts"]
+__all__ = ["knows", "make_known", "model_facts"]
 
 
 def model_facts(artifact: Artifact) -> "ModelFacts":
@@ -23,3 +24,16 @@ def model_facts(artifact: Artifact) -> "ModelFacts":
         with suppress(MissingExtra, ArtifactError):
             return onnx_facts(artifact.data)
     return ModelFacts.of(artifact)
+
+
+def knows(catalog: "Catalog", sha256: str) -> bool:
+    """Whether a catalogue describes a file; that a device runs it is no description."""
+    return any(True for _ in catalog.store.match(f"urn:sha256:{sha256}"))
+
+
+def make_known(
+    catalog: "Catalog", artifact: Artifact, *, name: str, task: str | None = None
+) -> None:
+    """Describe a file in a catalogue that does not know it; one that does keeps its name."""
+    if not knows(catalog, artifact.sha256):
+        catalog.put_model(model_facts(artifact), name=name, task=task)

@@ -28,6 +28,7 @@ ADAPTATION: Mapping[str, Mapping[str, Any]] = {
     "presence": {"shots": 200, "epochs": 30, "rate": 0.01},
     "anomaly": {"shots": 200, "epochs": 30, "rate": 0.02},
     "gesture": {"shots": 5, "epochs": 3, "rate": 0.02},
+    "own": {"shots": 20, "epochs": 5, "rate": 0.01},
 }
 """How an unseen device adapts; characters in one pass, online. With an ending: a model on a frozen
 backbone, such as those that come with the package, whose head alone is trained."""

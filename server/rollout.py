@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,13 +16,16 @@ from edge.messages import Command
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics
 from server.keeper import Keeper
+from server.model_facts import make_known
+from server.model_file import read_model
+from server.reach import reached
 from server.transports.mqtt import MqttTransport
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
     from ontology.outbox import Order
 
-__all__ = ["Agreement", "Deployment", "agreement", "deploy", "resume"]
+__all__ = ["Agreement", "Deployment", "agreement", "deploy", "resume", "roll_out"]
 
 DEVICE_PREFIX = "urn:tinyfleet:"
 
@@ -99,6 +103,33 @@ def _send(
         return Deployment(device, sha256, answer.ok, answer.reason)
     except TinyfleetError as error:
         return Deployment(device, sha256, False, error.message)
+
+
+def roll_out(
+    path: Path,
+    where: str,
+    options: BrokerOptions,
+    *,
+    site: str,
+    catalog: Path | str | None,
+    timeout: float,
+) -> list[Deployment]:
+    """Deploy a file to the devices of a list or a query.
+
+    Args:
+        path: the `.tflite`.
+        where: names separated by commas; or a .rq file or a named query, which may take `model`.
+        options: where the broker is.
+        site: the site's name.
+        catalog: folder of the catalogue; needed for a query.
+        timeout: seconds to wait for each device.
+    """
+    artifact = read_model(path, onnx=True)
+    with reached(where, options, site=site, catalog=catalog) as reach:
+        if catalog is not None:
+            make_known(reach.catalog, artifact, name=artifact.name or path.stem)
+        devices = reach.devices(model=artifact.sha256)
+        return deploy(reach.transport, artifact, devices, keeper=reach.keeper, timeout=timeout)
 
 
 def resume(catalog: "Catalog", options: BrokerOptions, *, timeout: float) -> list[Deployment]:

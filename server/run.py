@@ -12,16 +12,14 @@ from edge import mqtt
 from edge.artifact import Artifact
 from edge.errors import UsageError
 from edge.mqtt import BrokerOptions
-from edge.topics import SiteTopics
 from ontology.catalog import Catalog
 from server.cohort import Cohort, OnWait
 from server.journal import Journal
-from server.keeper import Keeper
+from server.keeper import heard
 from server.reports import report_of
 from server.rounds import Coordinator, RoundReport, RunResult, Settings
 from server.strategies import get_strategy
 from server.tasks import OWN, Task, get_task
-from server.transports.mqtt import MqttTransport
 
 __all__ = ["Run", "RunConfig", "RunFolder", "new_run_name", "read_config", "stored_config"]
 
@@ -84,6 +82,12 @@ class RunFolder:
         if not folder.journal.is_file():
             raise UsageError(f"there is no run in {path}.", hint="runs/latest, or ls runs")
         return folder
+
+    @classmethod
+    def around(cls, file: Path) -> Self | None:
+        """The folder of the run that a file lies in, such as a model of it; None: it is in none."""
+        folders = (cls(parent) for parent in file.resolve().parents[:2])
+        return next((folder for folder in folders if folder.journal.is_file()), None)
 
     def create(self) -> Self:
         """Make it, and let `latest` beside it lead to it."""
@@ -160,14 +164,8 @@ class Run:
             self.config = self._given or read_config(self.journal)
             self.task: Task = get_task(self.config.task, **self.config.task_options)
             catalog = opening.enter_context(Catalog.open(self._catalog_path))
-            self.keeper = opening.enter_context(Keeper(catalog, site=self.config.site))
-            self.transport = opening.enter_context(
-                MqttTransport(
-                    self._options,
-                    SiteTopics(self.config.site),
-                    on_describe=self.keeper.described,
-                    on_state=self.keeper.changed,
-                )
+            self.keeper, self.transport = opening.enter_context(
+                heard(catalog, options=self._options, site=self.config.site)
             )
             self._open = opening.pop_all()
         return self

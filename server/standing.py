@@ -1,14 +1,16 @@
 """How a model stands on unseen clients: client by client, and beside its baselines."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artifact import Artifact
+from edge.budget import requirement
 from edge.errors import UsageError
+from edge.fronted import learner_of
 from server.evaluate import (
     Adaptation,
     Estimate,
@@ -21,7 +23,7 @@ from server.pooled import STEPS, Pooled, pooled
 from server.simulate import new_model
 from server.tasks.base import Task
 
-__all__ = ["Standing", "standing"]
+__all__ = ["Standing", "standing", "standing_on_data"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Standing:
     Args:
         metric: its name.
         higher_is_better: whether more of it is better.
-        pairs: float64 [clients, seeds, 2], before and after adapting.
-        alone: fresh weights of the task's own net, trained on the support set only.
+        pairs: float64 [clients, seeds, 2], before and after adapting; [clients, seeds, 1] of a
+            model that cannot be trained.
+        alone: fresh weights of the task's own net, trained on the support set only; None: the task
+            has no net.
         pool: the task's own net trained on pooled data of training clients; None: left out.
         shots: support samples (of each class).
     """
@@ -40,7 +44,7 @@ class Standing:
     metric: str
     higher_is_better: bool
     pairs: NDArray[np.float64]
-    alone: Estimate
+    alone: Estimate | None
     pool: Pooled | None
     shots: int
 
@@ -60,8 +64,12 @@ class Standing:
 
     def rows(self) -> list[tuple[str, Estimate, float | None]]:
         """Name, estimate and worst decile (where known) of every row."""
-        found = [("before", self.before, self.worst(0)), ("after", self.after, self.worst(1))]
-        beside: list[tuple[str, Estimate, float | None]] = [("alone", self.alone, None)]
+        found = [("before", self.before, self.worst(0))]
+        if self.pairs.shape[2] > 1:
+            found.append(("after", self.after, self.worst(1)))
+        beside: list[tuple[str, Estimate, float | None]] = []
+        if self.alone is not None:
+            beside.append(("alone", self.alone, None))
         if self.pool is not None:
             beside.append(("pooled", self.pool.before, None))
             beside.append(("pooled, adapted", self.pool.after, None))
@@ -112,6 +120,37 @@ def standing(
     if pool_steps:
         pool = pooled(task, own, clients=clients, seeds=seeds, steps=pool_steps)
     return Standing(task.metric, task.higher_is_better, pairs, alone, pool, how.shots)
+
+
+def standing_on_data(
+    task: Task, model: bytes, how: Adaptation, *, seeds: Sequence[int] = (0, 1, 2)
+) -> Standing:
+    """Measure a model of others on data of others: there is no net of ours to set beside it.
+
+    Args:
+        task: whose one test client.
+        model: bytes of a `.tflite` or a hybrid.
+        how: the model's adaptation; not used where nothing of it can be trained.
+        seeds: one episode for each.
+
+    Raises:
+        UsageError: the model does not take the samples.
+    """
+    artifact = Artifact(model)
+    trains = requirement(artifact.tail).parameters > 0
+    how = how if trains else replace(how, shots=0)
+    first = task.client(0, "test").episode(np.random.default_rng(0), shots=how.shots, queries=1)
+    wide, n_in = first.query_x.shape[1], artifact.input.elements
+    if wide != n_in:
+        raise UsageError(
+            f"the model takes {n_in} values, a sample has {wide}.", hint="samples of this model"
+        )
+    if trains:
+        pairs = each_client(task, model, how, clients=1, seeds=seeds)
+    else:
+        outputs = learner_of(model, infer_only=True).predict_many(first.query_x)
+        pairs = np.array([[[task.measure(outputs, first.query_y)]]])
+    return Standing(task.metric, task.higher_is_better, pairs, None, None, how.shots)
 
 
 def _check_widths(task: Task, model: bytes) -> None:

@@ -15,6 +15,7 @@ from server.cli import (
     catalog_serve,
     catalog_watch,
     compare,
+    device,
     doctor,
     edge,
     evaluate,
@@ -57,6 +58,7 @@ federation.app.command("export")(export.export)
 federation.app.command("import")(import_model.import_model)
 federation.app.command("report")(report.report)
 federation.app.command("sweep")(sweep.sweep)
+federation.app.add_typer(device.app, name="device")
 app.add_typer(federation.app, name="server")
 app.add_typer(edge.app, name="edge")
 app.add_typer(simulator.app, name="sim")

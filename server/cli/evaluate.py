@@ -21,7 +21,10 @@ def evaluate(
         str | None, typer.Option(help="Of which task; else that of the name, or characters.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Held-out clients: an .npz laid out as the task's own.")
+        Path | None,
+        typer.Option(
+            help="Held-out clients: an .npz laid out as the task's own; of own: x and y, or a .csv."
+        ),
     ] = None,
     ways: Annotated[int | None, typer.Option(min=2, help="Classes of an episode.")] = None,
     mixed: Annotated[
@@ -50,7 +53,8 @@ def evaluate(
 
     The same episodes are used in every row. `alone` starts from fresh weights of the task's own
     net; `pooled` is that net trained on the pooled data of training clients. Both have the best
-    of four rates.
+    of four rates. With `--task own --data` any model is measured on samples of one's own: as it is,
+    and, where it can be trained, adapted to --shots of them and measured on the rest.
 
     Example: tinyfleet server evaluate characters --ways 5 --shots 1 --mixed
     """
@@ -61,8 +65,9 @@ def evaluate(
     from server.models import MODELS
     from server.models import model as shipped
     from server.presets import adaptation
-    from server.standing import standing
+    from server.standing import standing, standing_on_data
     from server.tasks import get_task, named_after
+    from server.tasks.own import OwnTask
 
     ours = model in MODELS
     if not ours and not Path(model).is_file():
@@ -82,18 +87,25 @@ def evaluate(
     made = name in MODELS and file == shipped(name)
     frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0
     usual = adaptation(name, frozen=frozen)
+    if isinstance(chosen, OwnTask):
+        usual["shots"] = min(usual["shots"], chosen.samples // 2)
     given = {"shots": shots, "epochs": epochs, "rate": rate, "train_layers": train_layers}
     usual |= {name: value for name, value in given.items() if value is not None}
     how = Adaptation(**usual, queries=queries)
-    measured = standing(
-        chosen,
-        file,
-        how,
-        own=Adaptation(**adaptation(name, frozen=False) | {"shots": how.shots}, queries=queries),
-        clients=clients,
-        seeds=range(seeds),
-        pool_steps=pooled,
-    )
+    if isinstance(chosen, OwnTask):
+        measured = standing_on_data(chosen, file, how, seeds=range(seeds))
+    else:
+        measured = standing(
+            chosen,
+            file,
+            how,
+            own=Adaptation(
+                **adaptation(name, frozen=False) | {"shots": how.shots}, queries=queries
+            ),
+            clients=clients,
+            seeds=range(seeds),
+            pool_steps=pooled,
+        )
     if catalog is not None:
         data_name = name if data is None else f"{name}: {data.name}"
         _note(catalog, file, name, chosen.metric, data_name, measured.rows())
@@ -101,15 +113,17 @@ def evaluate(
     if as_json:
         print_json(found)
         return
+    many, drawn = found["clients"], found["episodes of each"]
     typer.echo(
-        f"{chosen.metric} of {found['clients']} unseen clients, {seeds} episodes each, "
-        f"{how.shots} shots"
+        f"{chosen.metric} of {many} unseen client{'s' * (many != 1)}, {drawn} "
+        f"episode{'s' * (drawn != 1)} each, {found['shots']} shots"
     )
     typer.echo(chosen.description)
     rows = [
         [
             name,
-            *(f"{value:.3f}" for value in (each.mean, each.low, each.high)),
+            f"{each.mean:.3f}",
+            *(f"{end:.3f}" if each.clients > 1 else "-" for end in (each.low, each.high)),
             "-" if worst is None else f"{worst:.3f}",
         ]
         for name, each, worst in measured.rows()
@@ -125,7 +139,7 @@ def _note(
     from ontology.catalog import Catalog
     from ontology.describe.metrics import Measurement
     from server.cli.catalog_folder import located
-    from server.model_facts import model_facts
+    from server.model_facts import make_known
 
     artifact = Artifact(file)
     figures = {
@@ -137,13 +151,16 @@ def _note(
         if row in ("before", "after")  # the others are no figures of this file
     }  # fmt: skip
     with Catalog.open(located(catalog)) as opened:
-        if not any(True for _ in opened.store.match(f"urn:sha256:{artifact.sha256}")):
-            opened.put_model(model_facts(artifact), name=artifact.name or task, task=task)
+        make_known(opened, artifact, name=artifact.name or task, task=task)
         opened.put_metrics(artifact.sha256, figures)
 
 
 def _sized(artifact: "Artifact", task: str) -> dict[str, int]:
-    """The side of the drawings that a model takes, in pixels."""
+    """What a model says of its samples: the side of drawings in pixels, or how many outputs."""
+    from server.tasks import OWN
+
+    if task == OWN:
+        return {"outputs": artifact.tail.spec.n_out}
     if task != "characters":
         return {}
     side = math.isqrt(artifact.input.elements)

@@ -1,13 +1,16 @@
 """`tinyfleet server rollout`: a model onto devices, over MQTT."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge.errors import ExitCode
 from server.cli.access import ANONYMOUS, Access, with_access
 from server.cli.options import DEFAULT_BROKER, AsJson, Broker, Site, print_json, print_table
+
+if TYPE_CHECKING:
+    from server.rollout import Deployment
 
 
 @with_access
@@ -16,7 +19,10 @@ def rollout(
     where: Annotated[
         str, typer.Option(help="A .rq file or named query that gives `device`; or names, by comma.")
     ],
-    catalog: Annotated[Path | None, typer.Option(help="Catalogue to ask and to tell.")] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(help="Catalogue to ask and to tell; else that of the run the model lies in."),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each device.")] = 30.0,
     as_json: AsJson = False,
     broker: Broker = DEFAULT_BROKER,
@@ -27,10 +33,7 @@ def rollout(
 
     Example: tinyfleet server rollout model.tflite --where mcu-1,mcu-2
     """
-    from server.shipping import roll_out
-
-    link = access.to(broker)
-    outcomes = roll_out(model, where, link, site=site, catalog=catalog, timeout=timeout)
+    outcomes = _rolled_out(model, where, access.to(broker), catalog, site=site, timeout=timeout)
     if as_json:
         print_json([vars(entry) for entry in outcomes])
     else:
@@ -38,3 +41,26 @@ def rollout(
         print_table(["device", "runs it now", "reason"], rows)
     done = bool(outcomes) and all(entry.ok for entry in outcomes)
     return int(ExitCode.OK if done else ExitCode.FAILED)
+
+
+def _rolled_out(
+    model: Path, where: str, link: Any, catalog: Path | None, **how: Any
+) -> "list[Deployment]":
+    """Roll out, and tell the catalogue that was named; else that of the model's run, if it can."""
+    from ontology.store import CatalogBusy
+    from server.cli.catalog_folder import located
+    from server.reach import is_query
+    from server.rollout import roll_out
+    from server.run import RunFolder
+
+    if catalog is not None:
+        return roll_out(model, where, link, catalog=located(catalog), **how)
+    run = RunFolder.around(model)
+    try:
+        return roll_out(model, where, link, catalog=run.catalog if run else None, **how)
+    except CatalogBusy as error:  # before anything was sent
+        if is_query(where):
+            raise
+        outcomes = roll_out(model, where, link, catalog=None, **how)
+        typer.echo(f"not noted in the run's catalogue: {error.message}", err=True)
+        return outcomes

@@ -91,7 +91,8 @@ def read(path: Path, side: int = 14) -> Images:
             arrays = [stored[name] for name in ("images", "char_id", "alphabet")]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f"{path} holds no drawings: {error}.", hint="an .npz with images, char_id, alphabet"
+            f"{path} holds no drawings: {error}.",
+            hint="an .npz with images, char_id, alphabet; or --task own, for x and y of any model",
         ) from error
     images, klass, owner = arrays
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):

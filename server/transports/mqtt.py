@@ -17,13 +17,20 @@ from server.attendance import QUIET
 from server.cohort import OnWait
 from server.transports.base import Mail
 
-__all__ = ["MqttTransport"]
+__all__ = ["PRESENCE_SECONDS", "MqttTransport", "NotThere"]
 
+PRESENCE_SECONDS = 3.0
+"""How long a device may stay unheard of, or away, before it is not asked."""
 _PUBLISH_SECONDS = 10.0
 _KEPT_MODELS = 2
 
 Described = Callable[[str, bytes], None]
+Found = Callable[[str, bytes], None]
 Changed = Callable[[str, State], None]
+
+
+class NotThere(TinyfleetError):
+    """A device that is to be asked is offline, or nobody has ever heard of it."""
 
 
 class MqttTransport:
@@ -35,6 +42,7 @@ class MqttTransport:
         on_describe: called with (device, Thing Description in JSON) as devices announce them;
             it and `on_state` run in the client's thread and must not block.
         on_state: called with (device, state) when a device comes, goes or runs another model.
+        on_model: called with (SHA-256, bytes) when an artefact comes that was sought.
 
     Raises:
         BrokerUnreachable: no broker answers, or it refuses.
@@ -47,19 +55,23 @@ class MqttTransport:
         *,
         on_describe: Described | None = None,
         on_state: Changed | None = None,
+        on_model: Found | None = None,
     ) -> None:
         """Connect and listen."""
         self.site = site
-        self._on_describe, self._on_state = on_describe, on_state
+        self._on_describe, self._on_state, self._on_model = on_describe, on_state, on_model
+        self._sought: set[str] = set()  # topics
         self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._states: dict[str, State] = {}
+        self._heard: dict[str, float] = {}  # monotonic seconds of the last state
         self._acks: dict[str, Ack] = {}
         self._models: dict[str, bytes] = {}
         self._held: set[str] = set()
         self._offers: dict[str, Offer] = {}
         self._closed = False
         self._client = mqtt.connect(options, on_connect=self._connected, on_message=self._received)
+        self._began = time.monotonic()
 
     def publish_model(self, sha256: str, artifact: bytes) -> None:
         """See `Transport`: retained; all but the newest two, and held ones, are cleared."""
@@ -76,6 +88,12 @@ class MqttTransport:
         """Publish an artefact that stays retained after `close`: devices may still need it."""
         self._held.add(sha256)
         self.publish_model(sha256, artifact)
+
+    def seek_model(self, sha256: str) -> None:
+        """Ask for an artefact that the broker may still retain; `on_model` is told if it does."""
+        topic = self.site.model(sha256)
+        self._sought.add(topic)
+        self._client.subscribe(topic, 1)
 
     def offer(self, offer: Offer) -> None:
         """See `Transport`: retained, so that a device that reconnects finds it."""
@@ -124,20 +142,80 @@ class MqttTransport:
                 self._changed.wait(left)
             return self._online()
 
+    def settle(self, quiet: float = 0.2) -> None:
+        """Wait until no device has been heard of for a while: then what is retained has come.
+
+        Args:
+            quiet: seconds without a state; at most `PRESENCE_SECONDS` are waited in all.
+        """
+        end = time.monotonic() + PRESENCE_SECONDS
+        with self._changed:
+            while time.monotonic() < end and self._changed.wait(quiet):
+                pass
+
+    def running(self, device: str) -> str | None:
+        """SHA-256 of what a device last said that it runs; None: nothing, or nothing is known."""
+        with self._changed:
+            state = self._states.get(device)
+        return None if state is None else state.running
+
     def command(self, device: str, command: Command, timeout: float = 30.0) -> Ack:
         """Send a command and wait for its acknowledgement.
 
         Raises:
+            NotThere: the device is offline or unknown; nothing was sent.
+            TinyfleetError: no acknowledgement came in time.
+        """
+        self.send(device, command)
+        return self.answer(device, command, timeout)
+
+    def send(self, device: str, command: Command) -> None:
+        """Send a command to a device that is online; `answer` waits for what it says.
+
+        Raises:
+            NotThere: it is not, though a moment was waited: it may only be reconnecting.
+        """
+        with self._changed:
+            while not self._is_online(device):
+                since = self._heard.get(device, self._began)
+                left = since + PRESENCE_SECONDS - time.monotonic()
+                if left <= 0:
+                    raise self._absent(device)
+                self._changed.wait(left)
+        self._publish(self.site.device(device).cmd, command.encode(), retain=False)
+
+    def answer(
+        self, device: str, command: Command, timeout: float, *, end: float | None = None
+    ) -> Ack:
+        """Wait for the acknowledgement of a command that was sent.
+
+        Args:
+            device: whom it was sent to.
+            command: which.
+            timeout: seconds that it may take.
+            end: monotonic seconds at which they are over; None: counted from now.
+
+        Raises:
             TinyfleetError: none came in time.
         """
-        self._publish(self.site.device(device).cmd, command.encode(), retain=False)
+        left = timeout if end is None else max(end - time.monotonic(), 0.0)
         with self._changed:
-            if self._changed.wait_for(lambda: command.id in self._acks, timeout):
+            if self._changed.wait_for(lambda: command.id in self._acks, left):
                 return self._acks.pop(command.id)
+            if not self._is_online(device):
+                raise NotThere(
+                    f"{device} went offline before it answered {command.kind}.",
+                    hint=f"tinyfleet edge status --id {device}",
+                )
         raise TinyfleetError(
             f"{device} did not answer {command.kind} in {timeout:g} s.",
-            hint="tinyfleet catalog query fleet, to see whether it is online",
+            hint="a longer --timeout: it may be busy with a round, or wait for samples",
         )
+
+    def _absent(self, device: str) -> NotThere:
+        known = device in self._states
+        why = "is offline" if known else f"has never been online at site {self.site.site}"
+        return NotThere(f"{device} {why}.", hint=f"tinyfleet edge status --id {device}")
 
     def close(self) -> None:
         """See `Transport`: clears what is retained, except held artefacts."""
@@ -161,7 +239,10 @@ class MqttTransport:
         self.close()
 
     def _online(self) -> list[str]:
-        return sorted(name for name, state in self._states.items() if state.status == "online")
+        return sorted(filter(self._is_online, self._states))
+
+    def _is_online(self, device: str) -> bool:
+        return device in self._states and self._states[device].status == "online"
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Publish and wait until the broker has it, also over a reconnect."""
@@ -185,12 +266,17 @@ class MqttTransport:
         """Listen; after a reconnect offer again, so that answers that were lost are sent again."""
         leaves = ("describe", "state", "update", "ack")
         client.subscribe([(self.site.every(leaf), 1) for leaf in leaves])
+        for topic in list(self._sought):
+            client.subscribe(topic, 1)
         for digest, artifact in list(self._models.items()):
             client.publish(self.site.model(digest), artifact, qos=1, retain=True)
         for run, offer in list(self._offers.items()):
             client.publish(self.site.offer(run), offer.encode(), qos=1, retain=True)
 
     def _received(self, message: paho.MQTTMessage) -> None:
+        if message.topic in self._sought:
+            self._take_model(message.topic, bytes(message.payload))
+            return
         topics = device_of(message.topic)
         if topics is None:
             return
@@ -201,6 +287,14 @@ class MqttTransport:
             self._on_describe(device, bytes(message.payload))
         elif leaf in ("state", "ack"):
             self._note(device, leaf, bytes(message.payload))
+
+    def _take_model(self, topic: str, payload: bytes) -> None:
+        if not payload:  # cleared
+            return
+        self._sought.discard(topic)
+        self._client.unsubscribe(topic)
+        if self._on_model is not None:
+            self._on_model(topic.rpartition("/")[2], payload)
 
     def _note(self, device: str, leaf: str, payload: bytes) -> None:
         """Keep a state or an acknowledgement; what cannot be read, or names another, is dropped."""
@@ -215,6 +309,7 @@ class MqttTransport:
                 self._acks[found.id] = found
             else:
                 self._states[device] = found
+                self._heard[device] = time.monotonic()
             self._changed.notify_all()
         if isinstance(found, State):
             self._mail.put(Mail(device, None))

@@ -1,5 +1,6 @@
 """A foreign network with a tail of ours on real agents: it learns there, and is kept."""
 
+import json
 import sys
 import threading
 import uuid
@@ -239,6 +240,10 @@ def test_rounds_from_the_command_line_need_no_task_of_ours(
     with DeviceSession(broker.options, SiteTopics("own").device("d0"), worker):
         assert main([*line, "--base", str(base)]) == 0
         assert "done after round 2" in capsys.readouterr().out
+        asked = ["--where", "d0", "--samples", "8", "--broker", broker.url, "--site", "own"]
+        assert main(["server", "device", "evaluate", *asked, "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert told["samples"] == 8 and told["loss"] == worker.evaluate(8)["loss"]
         assert main(line) == ExitCode.USAGE
         assert "--base model.tflite" in capsys.readouterr().err
     (learnt,) = (tmp_path / "runs").rglob("model.f32.tflite")

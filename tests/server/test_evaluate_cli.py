@@ -221,3 +221,95 @@ def test_figures_are_noted_with_data_and_interval(sine, tmp_path, capsys):
             key: found[name][key] for key in ("mean", "low", "high")
         }
         assert (row["data"], row["split"], row["count"]) == ("sine", "test", 3)
+
+
+def clusters(path, *, samples=60, **arrays):
+    """Three classes that lie apart in six inputs, by `x` and `y` as a device takes them."""
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 3, samples)
+    x = (rng.normal(size=(3, 6))[y] * 3 + 0.1 * rng.normal(size=(samples, 6))).astype(np.float32)
+    np.savez(path, **{"x": x, "y": y} | arrays)
+    return path
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    spec = ModelSpec.mlp([6, 12, 3], output="softmax")
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(tflite.write(spec, spec.initial(0), name="mine"))
+    return path
+
+
+def test_a_model_of_ones_own_is_measured_on_ones_own_samples(capsys, tmp_path, mine) -> None:
+    from edge.learner import OnlineLearner
+
+    path = clusters(tmp_path / "own.npz")
+    line = (mine, "--task", "own", "--data", path, "--seeds", "2", "--rate", "0.1", "--json")
+    code, found = run(capsys, *line)
+    assert code == 0 and found["metric"] == "accuracy" and "alone" not in found
+    assert (found["shots"], found["episodes of each"], found["clients"]) == (20, 2, 1)
+    assert found["after"]["mean"] > 0.9 > found["before"]["mean"]
+    client = get_task("own", data=path, outputs=3).client(0, "test")
+    held = client.episode(np.random.default_rng(0), shots=20, queries=1)
+    assert len(held.support_x) == 20 and len(held.query_x) == 40
+    with np.load(path) as stored:
+        answers = OnlineLearner(mine.read_bytes()).predict_many(stored["x"]).argmax(axis=1)
+        right = float(np.mean(answers == stored["y"]))
+    assert found["before"]["mean"] == pytest.approx(right, abs=0.2)
+
+
+def test_a_table_of_values_gives_the_squared_error(capsys, tmp_path) -> None:
+    spec = ModelSpec.mlp([1, 8, 1])
+    model, table = tmp_path / "line.tflite", tmp_path / "own.csv"
+    model.write_bytes(tflite.write(spec, spec.initial(0), name="line"))
+    x = np.linspace(-1, 1, 9)
+    np.savetxt(table, np.column_stack([x, 2 * x]), delimiter=",")
+    code, found = run(capsys, model, "--task", "own", "--data", table, "--rate", "0.05", "--json")
+    assert code == 0 and found["metric"] == "mse" and found["shots"] == 4
+    assert found["after"]["mean"] < found["before"]["mean"]
+
+
+def test_what_cannot_be_trained_is_measured_as_it_is(capsys, tmp_path) -> None:
+    spec = ModelSpec.mlp([6, 12, 3], output="softmax")
+    path, model = clusters(tmp_path / "own.npz"), tmp_path / "int8.tflite"
+    with np.load(path) as stored:
+        model.write_bytes(tflite.write_int8(spec, spec.initial(0), stored["x"], name="int8"))
+    code, found = run(capsys, model, "--task", "own", "--data", path, "--json")
+    assert code == 0 and "after" not in found
+    assert (found["shots"], found["episodes of each"]) == (0, 1)
+    assert main(["server", "evaluate", str(model), "--task", "own", "--data", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy of 1 unseen client, 1 episode each, 0 shots" in shown
+
+
+@pytest.mark.parametrize(
+    ("arrays", "more", "said"),
+    [
+        ({"y": np.full(60, 3)}, (), "the model has 3 outputs"),
+        ({"y": np.full(60, np.nan)}, (), "has a label"),
+        ({"y": np.zeros((60, 2))}, (), "2 wide"),
+        ({"x": np.zeros((60, 5))}, (), "takes 6 values, a sample has 5"),
+        ({}, ("--shots", "60"), "leave none to measure on"),
+    ],
+)
+def test_samples_that_are_not_the_models_are_refused(
+    capsys, tmp_path, mine, arrays, more, said
+) -> None:
+    path = clusters(tmp_path / "own.npz", **arrays)
+    code, error = run(capsys, mine, "--task", "own", "--data", path, *more)
+    assert code == 2 and said in error
+
+
+def test_samples_without_a_label_are_left_out(capsys, tmp_path, mine) -> None:
+    y = np.where(np.arange(60) % 2, np.nan, 1.0)
+    path = clusters(tmp_path / "own.npz", y=y)
+    assert get_task("own", data=path, outputs=3).samples == 30
+    code, found = run(capsys, mine, "--task", "own", "--data", path, "--json")
+    assert code == 0 and found["shots"] == 15
+
+
+def test_task_own_without_samples_says_where_they_go(capsys, tmp_path, mine) -> None:
+    code, error = run(capsys, mine, "--task", "own")
+    assert code == 2 and "--data samples.npz" in error
+    code, error = run(capsys, "characters", "--data", clusters(tmp_path / "own.npz"))
+    assert code == 2 and "--task own" in error

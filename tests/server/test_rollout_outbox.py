@@ -7,7 +7,7 @@ import pytest
 
 from edge import mqtt
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
-from edge.messages import Ack, Command
+from edge.messages import Ack, Command, State
 from edge.topics import SiteTopics, device_of
 from ontology.catalog import Catalog
 from ontology.outbox import Outbox
@@ -74,12 +74,14 @@ def test_a_cut_rollout_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFix
         ack = Ack(topics.device, command.id, "deploy", ok, reason, {})
         device.publish(topics.ack, ack.encode(), qos=1)
 
+    def connected(client: Any) -> None:
+        client.subscribe(SITE.every("cmd"), 1)
+        for name in ("b", "c"):
+            state = State(name, "online", None, 0.0).encode()
+            client.publish(SITE.device(name).state, state, qos=1, retain=True)
+
     with LocalBroker() as broker:
-        device = mqtt.connect(
-            broker.options,
-            on_connect=lambda client: client.subscribe(SITE.every("cmd"), 1),
-            on_message=answer,
-        )
+        device = mqtt.connect(broker.options, on_connect=connected, on_message=answer)
         with Catalog.open(tmp_path / "c") as catalog:
             done = {d.device: d for d in resume(catalog, broker.options, timeout=10)}
             assert done["b"].ok and done["c"].reason == "too large"

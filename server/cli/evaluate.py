@@ -82,7 +82,7 @@ def evaluate(
     if not chosen.clients("test"):
         raise UsageError(
             f"task {name} has no clients here to measure on: {chosen.description}.",
-            hint="--task with one whose samples the model takes",
+            hint="--data samples.npz with arrays x and y, or --task with one that has samples",
         )
     made = name in MODELS and file == shipped(name)
     frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0

@@ -196,7 +196,7 @@ def test_devices_watch_and_learn_while_the_losses_have_drifted(
     assert code == 0, err
     for one in by_name(out).values():
         assert (one["samples"], one["learnt"], one["drifts"]) == (32, 0, 0)
-    moved = fleet["pi"]._sensor
+    moved = fleet["pi"]._intake._sensor
     before, moved.x = moved.x, moved.x * 30  # the world changes for one of them
     try:
         code, out, err = say(*line, "--samples", "64", "--threshold", "8")

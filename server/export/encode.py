@@ -104,7 +104,7 @@ def encode(
             if "tflite" in wanted.formats:
                 files[f"model.{short}.tflite"] = Encoded(made, used)
             if "c" in wanted.formats:
-                headers[f"model.{short}.h"] = Encoded(c_header(made, about), used)
+                headers[f"model.{short}.h"] = Encoded(c_header(made, about, short), used)
         if "onnx" in wanted.formats and dtype != "hybrid":
             files[f"model.{short}.onnx"] = Encoded(_onnx(dtype, spec, used, x, wanted, about), used)
     return files | headers

@@ -1,8 +1,6 @@
 """Exports as they are asked for: calibration, ends, hybrids, headers, and words in the files."""
 
 import json
-import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -21,7 +19,6 @@ from server.export.about import About, model_metadata
 from server.export.bounds import ParityFailed
 from server.export.encode import Wanted, encode
 from server.export.files import export_all
-from server.export.header import c_header
 from server.export.layers import layer_sqnr
 from server.export.measured import Metric, Samples
 from server.export.on_board import BoardAnswers, on_board
@@ -160,26 +157,6 @@ def test_metadata_is_read_as_its_schema_says() -> None:
     words = json.loads(text(1))
     assert words["task"] == "presence" and words["run"] == "r1"
     assert model_metadata(ABOUT) == data
-
-
-def test_a_header_compiles_and_holds_the_file(tmp_path) -> None:
-    hostile = About("9 net*/ -x", task='a */ "b"\\ ü')
-    data = tflite.write(SPEC, P, name="m")
-    header = c_header(data, hostile)
-    header.decode("ascii")
-    (tmp_path / "m.h").write_bytes(header)
-    symbol = re.search(r"const uint8_t (\w+)\[", header.decode())
-    assert symbol
-    (tmp_path / "m.c").write_text(
-        '#include "m.h"\n#include <stdio.h>\nint main(void) { '
-        f"return fwrite({symbol[1]}, 1, sizeof {symbol[1]}, stdout) != sizeof {symbol[1]}; }}\n"
-    )
-    built = subprocess.run(
-        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "m.c", "-o", "m"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stderr
-    assert subprocess.run([tmp_path / "m"], capture_output=True).stdout == data
 
 
 def test_the_command_exports_a_file_for_all(tmp_path, capsys) -> None:

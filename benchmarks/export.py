@@ -31,9 +31,10 @@ from edge.spec import ModelSpec
 from server.evaluate import Adaptation
 from server.export import tflite
 from server.export.about import About
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.reference import forward
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import model
 from server.presets import adaptation, strategy_options
 from server.shipping import calibration

@@ -25,9 +25,9 @@ from server.transports.mqtt import MqttTransport
 if TYPE_CHECKING:
     from ontology.describe.needs import Cost
     from server.export.about import About
-    from server.export.encode import Wanted
     from server.export.files import Exported
     from server.export.measured import Samples
+    from server.export.wanted import Wanted
 
 __all__ = [
     "ExportedFile",

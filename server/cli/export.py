@@ -52,8 +52,8 @@ def export(
 
     Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
     """
-    from server.export.encode import Wanted
     from server.export.quantise import Calibration
+    from server.export.wanted import Wanted
     from server.run import RunFolder
     from server.shipping import export_file, export_run
 

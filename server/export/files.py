@@ -13,10 +13,11 @@ from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
 from server.export.bounds import require
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.measured import FileParity, Samples
 from server.export.pages import parity_page
 from server.export.parity import report
+from server.export.wanted import Wanted
 
 __all__ = ["Exported", "export_all"]
 

@@ -3,7 +3,7 @@
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,11 @@ def write_int8(
 
     graph = _graph(spec, parameters)
     model = _model(spec, graph, name)
-    found = {-1: LayerValues(calibration_x, calibration_x)}
-    found |= dict(enumerate(layer_values(spec, parameters, calibration_x)))
+    values = layer_values(spec, parameters, calibration_x)
     around = {
-        held: Affine.fitted(_values(spec, found, *held), calibration)
+        held: Affine.fitted(
+            _seen(spec, values, *held) if held[0] >= 0 else calibration_x, calibration
+        )
         for held in set(graph.holds.values())
     }
     codes = {tensor: [_unsigned(around[held])] for tensor, held in graph.holds.items()}
@@ -118,14 +119,12 @@ def _bytes(model: Any, about: About | None) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _values(
-    spec: ModelSpec, found: Mapping[int, LayerValues], index: int, behind: bool
-) -> NDArray[Any]:
-    """What sets the range of a tensor: values of a layer, or of the input (-1)."""
+def _seen(spec: ModelSpec, values: list[LayerValues], index: int, behind: bool) -> NDArray[Any]:
+    """Values of a layer that set the range of a tensor; those before a softmax get headroom."""
     if behind:
-        return found[index].out
-    logits = spec.layers[index].activation == "softmax"
-    return with_headroom(found[index].sum) if logits else found[index].sum
+        return values[index].out
+    sums = values[index].sum
+    return with_headroom(sums) if spec.layers[index].activation == "softmax" else sums
 
 
 def _unsigned(around: Affine) -> dict[str, NDArray[Any]]:

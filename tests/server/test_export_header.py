@@ -11,8 +11,9 @@ from edge.learner.build import FOLDER as LEARNER
 from edge.spec import ModelSpec
 from server.export import tflite
 from server.export.about import About
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.header import c_header
+from server.export.wanted import Wanted
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
 P = SPEC.initial(3)
@@ -99,21 +100,18 @@ def test_the_learner_needs_what_the_macros_say(tmp_path) -> None:
     headers = {name: one.data for name, one in encode(SPEC, P, X, wanted, About("net")).items()}
     check = """
         static tl_layer of_{0}[NET_{1}_LAYERS];
-        if (tl_model_open(&model, net_{0}, NET_{1}_BYTES, of_{0}, NET_{1}_LAYERS) != TL_OK) return 1;
+        const uint8_t *file = net_{0};
+        if (tl_model_open(&model, file, NET_{1}_BYTES, of_{0}, NET_{1}_LAYERS) != TL_OK) return 1;
         if (model.n_layers != NET_{1}_LAYERS) return 2;
         if (tl_model_sizes(&model, 0, 0, &sizes) != TL_OK) return 3;
         if (sizes.arena_infer != NET_{1}_ARENA_INFER) return 4;
         if (sizes.arena_train != NET_{1}_ARENA_TRAIN) return 5;
     """
     main = "tl_model model; tl_sizes sizes;"
-    main += "".join(check.format(kind, kind.upper()) for kind in ("f32", "int8", "hybrid"))
+    main += "".join(
+        "{" + check.format(kind, kind.upper()) + "}" for kind in ("f32", "int8", "hybrid")
+    )
     headers = {"tinylearn.h": (LEARNER / "include" / "tinylearn.h").read_bytes()} | headers
     sources = [str(path) for path in sorted((LEARNER / "src").glob("*.c"))]
-    run(
-        tmp_path,
-        headers,
-        f'{main} return puts("fits") < 0;',
-        *sources,
-        f"-I{LEARNER / 'include'}",
-        "-lm",
-    )
+    options = [f"-I{LEARNER / 'include'}", "-lm"]
+    run(tmp_path, headers, f'{main} return puts("fits") < 0;', *sources, *options)

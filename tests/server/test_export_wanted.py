@@ -17,7 +17,7 @@ from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
 from server.export.bounds import ParityFailed
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.files import export_all
 from server.export.layers import layer_sqnr
 from server.export.measured import Metric, Samples
@@ -25,6 +25,7 @@ from server.export.on_board import BoardAnswers, on_board
 from server.export.quantise import CALIBRATIONS, Affine
 from server.export.reference import forward
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")

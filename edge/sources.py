@@ -14,7 +14,15 @@ from edge.errors import UsageError
 from edge.lines import JsonLines, Sample, SourceError
 from edge.ports import Sensor
 
-__all__ = ["JsonLines", "Replay", "SourceError", "open_source", "read_table"]
+__all__ = [
+    "JsonLines",
+    "Replay",
+    "SourceError",
+    "open_source",
+    "read_columns",
+    "read_table",
+    "stored_arrays",
+]
 
 _TABLE = "numbers with commas; the last column, or those called y, are the targets"
 
@@ -67,6 +75,21 @@ def read_table(path: Path) -> Replay:
     Raises:
         UsageError: it is no table of numbers; the line that is not is named.
     """
+    names, table = read_columns(path)
+    if table.shape[1] < 2:
+        raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
+    targets = [i for i, name in enumerate(names) if re.fullmatch(r"y\d*", name.strip())]
+    targets = targets or [table.shape[1] - 1]
+    inputs = [i for i in range(table.shape[1]) if i not in targets]
+    return Replay(table[:, inputs], table[:, targets])
+
+
+def read_columns(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """All columns of a .csv: their names, if the first line has any, and float32 [n, columns].
+
+    Raises:
+        UsageError: it is no table of numbers; the line that is not is named.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -78,12 +101,9 @@ def read_table(path: Path) -> Replay:
         table = np.array([line for _, line in numbered], np.float32)
     except ValueError:
         raise UsageError(f"{path}, {_fault(numbered)}.", hint=_TABLE) from None
-    if table.ndim != 2 or table.shape[1] < 2 or (names and len(names) != table.shape[1]):
+    if table.ndim != 2 or (names and len(names) != table.shape[1]):
         raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
-    targets = [i for i, name in enumerate(names) if re.fullmatch(r"y\d*", name.strip())]
-    targets = targets or [table.shape[1] - 1]
-    inputs = [i for i in range(table.shape[1]) if i not in targets]
-    return Replay(table[:, inputs], table[:, targets])
+    return names, table
 
 
 def _fault(numbered: list[tuple[int, list[str]]]) -> str:
@@ -137,20 +157,30 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
         )
     if path.suffix.lower() == ".csv":
         return read_table(path)
-    return _stored(path)
+    arrays = stored_arrays(path, ("x", "y"))
+    return Replay(arrays["x"], arrays["y"])
 
 
-def _stored(path: Path) -> Replay:
-    """Samples of an .npz."""
+def stored_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    """Arrays x and y of an .npz, as far as they are there.
+
+    Args:
+        path: the file.
+        needed: which of them must be.
+
+    Raises:
+        UsageError: it is no .npz, lacks one, or does not hold numbers.
+    """
     hint = "numpy.savez('samples.npz', x=x, y=y)"
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{str(path)!r} is no .npz file.", hint=hint)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            lacking = [name for name in ("x", "y") if name not in arrays.files]
+            lacking = [name for name in needed if name not in arrays.files]
             if lacking:
                 raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=hint)
-            return Replay(arrays["x"], arrays["y"])
+            there = [name for name in ("x", "y") if name in arrays.files]
+            return {name: np.asarray(arrays[name], np.float32) for name in there}
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=hint

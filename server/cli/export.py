@@ -1,12 +1,15 @@
 """`tinyfleet server export`: files for other runtimes and firmware, held against each other."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from edge.errors import UsageError
 from server.cli.options import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from server.exporting import ExportedFile
 
 MOST_LOSS = 0.01
 """Share of the metric that an int8 file may lose without a word."""
@@ -23,6 +26,10 @@ def export(
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Whose samples set the ranges; else that of the name.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples of your own for it: an .npz with x, and y if known; or a .csv."),
     ] = None,
     calibration: Annotated[
         str, typer.Option(help="How int8 ranges are found: minmax, percentile or mse.")
@@ -54,8 +61,8 @@ def export(
     """
     from server.export.quantise import Calibration
     from server.export.wanted import Wanted
+    from server.exporting import export_file, export_run
     from server.run import RunFolder
-    from server.shipping import export_file, export_run
 
     wanted = Wanted(
         formats=_listed(to),
@@ -66,28 +73,52 @@ def export(
         float_layers=float_layers,
         refined=refined,
     )
+    wanted.refuse_idle()
+    if wanted.left_out:
+        typer.echo(f"warning: {wanted.left_out}", err=True)
     if model.is_dir():
         if task is not None:
             raise UsageError("a run knows its task.", hint="no --task")
-        files = export_run(RunFolder.existing(model), out, wanted, licence)
+        files = export_run(RunFolder.existing(model), out, wanted, licence, data=data)
     else:
-        files = export_file(model, out or Path("exports"), wanted, task, licence)
+        files = export_file(model, out or Path("exports"), wanted, task, licence, data=data)
     if as_json:
         print_json([vars(entry) for entry in files])
     else:
-        print_table(
-            ["file", "bytes", "SQNR dB", "sha256"],
-            [[f.file, f.bytes, "-" if f.sqnr is None else f.sqnr, f.sha256[:16]] for f in files],
-        )
-        folder = Path(files[0].path).parent
-        typer.echo(f"in {folder}, with parity.md, .json and .html")
-        agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
-        if agreed:
-            typer.echo(f"agreed: {'; '.join(agreed)}")
+        _show(files)
     for entry in files:
         if entry.loss > MOST_LOSS and ".int8." in entry.file and not refined:
             said = f"{entry.file} loses {entry.loss:.1%} of its metric"
             typer.echo(f"warning: {said}. Try: --refine", err=True)
+
+
+def _show(files: "list[ExportedFile]") -> None:
+    metric = next((entry.metric_name for entry in files if entry.metric_name), "")
+    measured = [metric, "loss"] if metric else []
+    print_table(
+        ["file", "bytes", "SQNR dB", *measured, "instructions", "arena", "sha256"],
+        [
+            [
+                f.file, f.bytes, "-" if f.sqnr is None else f.sqnr,
+                *(_metric_cells(f) if metric else ()),
+                f.instructions or "-", f.arena or "-", f.sha256[:16],
+            ]
+            for f in files
+        ],
+    )  # fmt: skip
+    board = next((entry.board for entry in files if entry.board), "")
+    if board:
+        typer.echo(f"instructions of a prediction and bytes of arena on {board}, emulated")
+    typer.echo(f"in {Path(files[0].path).parent}, with parity.md, .json and .html")
+    agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
+    if agreed:
+        typer.echo(f"agreed: {'; '.join(agreed)}")
+
+
+def _metric_cells(entry: "ExportedFile") -> tuple[str, str]:
+    if entry.metric is None:
+        return "-", "-"
+    return f"{entry.metric:.4f}", f"{round(entry.loss, 3) + 0.0:.1%}"
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def rollout(
 
     Example: tinyfleet server rollout model.tflite --where mcu-1,mcu-2
     """
-    from server.shipping import roll_out
+    from server.rollout_where import roll_out
 
     link = access.to(broker)
     outcomes = roll_out(model, where, link, site=site, catalog=catalog, timeout=timeout)

@@ -45,7 +45,9 @@ def refine(
     try:
         import torch
     except ImportError as error:
-        raise MissingExtra("torch is not installed.", hint="pip install torch") from error
+        raise MissingExtra(
+            "torch is not installed.", hint="pip install 'tinyfleet[meta]'"
+        ) from error
     torch.set_num_threads(1)
     inputs = torch.from_numpy(np.ascontiguousarray(x, np.float32))
     outputs = [_output_axis(layer) for layer in spec.layers if layer.weight_shape]

@@ -29,7 +29,7 @@ class Wanted:
         refined: fine-tune the weights of int8 files through their rounding; needs torch.
 
     Raises:
-        UsageError: an unknown name, nothing would be written, or an option would change no file.
+        UsageError: an unknown name, or nothing would be written.
     """
 
     formats: Sequence[str] = ("tflite", "onnx")
@@ -51,10 +51,13 @@ class Wanted:
             if unknown or not given:
                 said = f"{what} {unknown[0]!r} is unknown." if unknown else f"no {what} is given."
                 raise UsageError(said, hint=f"of {', '.join(allowed)}")
-        files = {*product(self.formats, self.dtypes)} - {_NO_FILE}
-        if not files:
+        if not self._files:
             raise UsageError("a hybrid is no .onnx.", hint="--to tflite")
-        self._refuse_idle({(kind == "onnx", dtype) for kind, dtype in files})
+
+    @property
+    def _files(self) -> set[tuple[str, str]]:
+        """Formats and dtypes of the files that are written."""
+        return {*product(self.formats, self.dtypes)} - {_NO_FILE}
 
     @property
     def left_out(self) -> str:
@@ -64,15 +67,20 @@ class Wanted:
         remedy = "" if {"tflite", "c"} & set(self.formats) else " Try: --to tflite,onnx"
         return f"there is no hybrid .onnx, and none is written.{remedy}"
 
-    def _refuse_idle(self, files: set[tuple[bool, str]]) -> None:
-        """Refuse options that no file looks at; files are (whether .onnx, dtype)."""
-        dtypes = {dtype for _, dtype in files}
+    def refuse_idle(self) -> None:
+        """Refuse options of the command that no file looks at.
+
+        Raises:
+            UsageError: which, and what would heed it.
+        """
+        dtypes = {dtype for _, dtype in self._files}
+        ends = any(dtype == "int8" and kind != "onnx" for kind, dtype in self._files)
         eight_bits = bool(dtypes & {"int8", "hybrid"})
         for given, used, option, remedy in (
             (self.calibration != "minmax", eight_bits, f"--calibration {self.calibration}", "int8"),
             (not self.per_channel, eight_bits, "--per-tensor", "int8"),
             (self.refined, "int8" in dtypes, "--refine", "int8"),
-            (self.float_ends, (False, "int8") in files, "--float-ends", "int8 --to tflite"),
+            (self.float_ends, ends, "--float-ends", "int8 --to tflite"),
             (self.float_layers != 1, "hybrid" in dtypes, "--float-layers", "hybrid --to tflite"),
         ):
             if given and not used:

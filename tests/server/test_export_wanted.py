@@ -197,7 +197,7 @@ def test_what_cannot_be_exported_is_said(tmp_path) -> None:
         (FOLDER / "sine.tflite", ("--dtype", "int4"), "int4"),
     ):
         with pytest.raises(UsageError, match=said):
-            from server.shipping import export_file
+            from server.exporting import export_file
 
             given = dict(zip(extra[::2], extra[1::2], strict=True))
             wanted = Wanted(dtypes=tuple(given.get("--dtype", "float32").split(",")))
@@ -205,7 +205,7 @@ def test_what_cannot_be_exported_is_said(tmp_path) -> None:
 
 
 def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_path) -> None:
-    from server.shipping import export_file
+    from server.exporting import export_file
 
     spec = ModelSpec.mlp([1, 2, 1])
     cancelling = [([[1], [1]], [6, 6]), ([[1000, -999.2]], [0])]

@@ -140,8 +140,8 @@ def write_hybrid(
         most = len(weighted) - 1
         layers = f"--float-layers {most if most == 1 else f'1 to {most}'}, or " if most else ""
         raise UsageError(
-            f"a hybrid with {float_layers} float32 layers came; the model has {len(weighted)} with "
-            "weights, and at least one is int8.",
+            f"{float_layers} float32 layers of a hybrid came; the model has {len(weighted)} layers "
+            "with weights, and at least one is int8.",
             hint=f"{layers}--dtype float32, or int8",
         )
     file = FlatFile(name)

@@ -9,6 +9,7 @@ from edge.errors import UsageError
 from server.journal import Journal
 from server.keeper import Keeper
 from server.model_file import read_model
+from server.presets import sized
 from server.run import RunFolder, read_config
 from server.tasks import Task, get_task, task_in_name
 
@@ -36,6 +37,7 @@ class ExportedFile:
         instructions: of one prediction there; 0 where none were counted.
         arena: bytes of RAM to predict there; 0 where no board ran it.
         loss: share of the metric that is lost; below 0 where there is a gain.
+        as_is: whether it had int8 layers already, and was checked, but not made.
     """
 
     file: str
@@ -50,6 +52,7 @@ class ExportedFile:
     instructions: int = 0
     arena: int = 0
     loss: float = 0.0
+    as_is: bool = False
 
 
 def export_model(
@@ -58,7 +61,7 @@ def export_model(
     """Write the files that are wanted (see `Wanted`) and the parity report.
 
     Args:
-        model: a float32 one.
+        model: what to export; one that has int8 layers already is written as it is.
         out: folder for the files.
         about: what the files say of themselves.
         trial: samples that set the int8 ranges, and those that the files are tried on.
@@ -66,11 +69,14 @@ def export_model(
 
     Raises:
         ParityFailed: a runtime disagrees beyond its bound.
-        UsageError: the model is not float32, or the folder cannot be made.
+        UsageError: the folder cannot be made.
     """
     from server.export import export_all
 
-    _require_float(model, about.name)
+    if _has_int8(model):
+        from server.exporting_as_is import export_as_is
+
+        return export_as_is(model, out, about, trial, wanted)
     found = export_all(
         model.spec, model.parameters(), trial.ranges, out, about, wanted=wanted,
         samples=trial.samples,
@@ -79,12 +85,8 @@ def export_model(
     return [_listed(entry, metric.name if metric else "") for entry in found]
 
 
-def _require_float(model: Artifact, name: str) -> None:
-    if model.dtype != "float32" or model.frozen_layers:
-        raise UsageError(
-            f"{name} has int8 layers; a float32 model is needed.",
-            hint="the model that it was made from",
-        )
+def _has_int8(model: Artifact) -> bool:
+    return model.dtype != "float32" or model.tail is not model or model.frozen_layers > 0
 
 
 def _listed(entry: "Exported", metric: str) -> ExportedFile:
@@ -126,7 +128,6 @@ def export_run(
     task = get_task(config.task, **config.task_options)
     name = f"{config.task}-{config.run}"
     about = describe(name, task, run=config.run, round=max(closed, default=0), licence=licence)
-    _require_float(model, name)
     trial = _trial(task, data, model, name)
     files = export_model(model, out or folder.path / EXPORTS, about, trial, wanted)
     with Catalog.open(folder.catalog) as catalog, Keeper(catalog, site=config.site) as keeper:
@@ -143,7 +144,7 @@ def export_file(
     *,
     data: Path | None = None,
 ) -> list[ExportedFile]:
-    """Export a float32 `.tflite`.
+    """Export a `.tflite`.
 
     Args:
         path: the file.
@@ -158,9 +159,8 @@ def export_file(
     """
     model = read_model(path)
     name = model.name or path.stem
-    _require_float(model, name)
     known = task or task_in_name(name)
-    chosen = get_task(known) if known else None
+    chosen = get_task(known, **sized(known, model.input.elements)) if known else None
     trial = _trial(chosen, data, model, name)
     return export_model(model, out, describe(name, chosen, licence=licence), trial, wanted)
 
@@ -168,6 +168,10 @@ def export_file(
 def _trial(task: Task | None, data: Path | None, model: Artifact, name: str) -> "Trial":
     from server.export_samples import trial_of_file, trial_of_task
 
+    if _has_int8(model):
+        from server.export.as_is import kind_of
+
+        kind_of(model, name)  # says what cannot be exported, before samples are looked for
     if data is not None:
         return trial_of_file(data, model.spec)
     if task is None:

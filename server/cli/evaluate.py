@@ -1,16 +1,12 @@
 """`tinyfleet server evaluate`: how unseen clients do with a model."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
-
-if TYPE_CHECKING:
-    from edge.artifact import Artifact
 
 
 def evaluate(
@@ -60,7 +56,7 @@ def evaluate(
     from server.model_file import read_model
     from server.models import MODELS
     from server.models import model as shipped
-    from server.presets import adaptation
+    from server.presets import adaptation, sized
     from server.standing import standing
     from server.tasks import get_task, named_after
 
@@ -72,7 +68,9 @@ def evaluate(
     name = task or named_after(artifact.name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    options = _sized(artifact, name) | values_of(task_option, "--task-option") | options
+    options = (
+        sized(name, artifact.input.elements) | values_of(task_option, "--task-option") | options
+    )
     chosen = get_task(name, **options)
     made = name in MODELS and file == shipped(name)
     frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0
@@ -135,11 +133,3 @@ def _note(
         if not any(True for _ in opened.store.match(f"urn:sha256:{artifact.sha256}")):
             opened.put_model(model_facts(artifact), name=artifact.name or task, task=task)
         opened.put_metrics(artifact.sha256, figures)
-
-
-def _sized(artifact: "Artifact", task: str) -> dict[str, int]:
-    """The side of the drawings that a model takes, in pixels."""
-    if task != "characters":
-        return {}
-    side = math.isqrt(artifact.input.elements)
-    return {"side": side} if side in (14, 28) else {}

@@ -16,7 +16,7 @@ MOST_LOSS = 0.01
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a float32 .tflite.")],
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a .tflite.")],
     to: Annotated[str, typer.Option(help="Formats by comma: tflite, onnx, c.")] = "tflite,onnx",
     dtype: Annotated[
         str, typer.Option(help="By comma: float32, int8, hybrid (int8, and a float32 tail).")
@@ -86,6 +86,10 @@ def export(
         print_json([vars(entry) for entry in files])
     else:
         _show(files)
+    if files[0].as_is:
+        kind = files[0].file.split(".")[1]
+        said = f"the model has int8 layers already: it is exported as it is, {kind}"
+        typer.echo(f"warning: {said}, and as no .onnx.", err=True)
     for entry in files:
         if entry.loss > MOST_LOSS and ".int8." in entry.file and not refined:
             said = f"{entry.file} loses {entry.loss:.1%} of its metric"
@@ -109,7 +113,8 @@ def _show(files: "list[ExportedFile]") -> None:
     board = next((entry.board for entry in files if entry.board), "")
     if board:
         typer.echo(f"instructions of a prediction and bytes of arena on {board}, emulated")
-    typer.echo(f"in {Path(files[0].path).parent}, with parity.md, .json and .html")
+    report = "" if files[0].as_is else ", with parity.md, .json and .html"
+    typer.echo(f"in {Path(files[0].path).parent}{report}")
     agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
     if agreed:
         typer.echo(f"agreed: {'; '.join(agreed)}")
@@ -118,6 +123,8 @@ def _show(files: "list[ExportedFile]") -> None:
 def _metric_cells(entry: "ExportedFile") -> tuple[str, str]:
     if entry.metric is None:
         return "-", "-"
+    if entry.as_is:
+        return f"{entry.metric:.4f}", "-"
     return f"{entry.metric:.4f}", f"{round(entry.loss, 3) + 0.0:.1%}"
 
 

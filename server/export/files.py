@@ -19,7 +19,7 @@ from server.export.pages import parity_page
 from server.export.parity import report
 from server.export.wanted import Wanted
 
-__all__ = ["Exported", "export_all"]
+__all__ = ["Exported", "export_all", "make_folder"]
 
 Floats = NDArray[np.float32]
 
@@ -74,14 +74,7 @@ def export_all(
         ParityFailed: a runtime disagrees; the report is written all the same, the files too.
         UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the folder {out_dir}: {error.strerror}.", hint="--out exports"
-        ) from error
-    if not os.access(out_dir, os.W_OK):
-        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")
+    make_folder(out_dir)
     files = encode(spec, parameters, calibration, wanted or Wanted(), about)
     for name, file in files.items():
         (out_dir / name).write_bytes(file.data)
@@ -104,3 +97,19 @@ def export_all(
         Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0))
         for name, file in files.items()
     ]
+
+
+def make_folder(out_dir: Path) -> None:
+    """Make a folder for exported files.
+
+    Raises:
+        UsageError: it cannot be written to.
+    """
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the folder {out_dir}: {error.strerror}.", hint="--out exports"
+        ) from error
+    if not os.access(out_dir, os.W_OK):
+        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")

@@ -191,7 +191,6 @@ def test_the_command_says_where_the_files_are_and_what_agreed(tmp_path, capsys) 
 
 def test_what_cannot_be_exported_is_said(tmp_path) -> None:
     for model, extra, said in (
-        (FOLDER / "keywords.tflite", (), "int8 layers"),
         (FOLDER / "sine.tflite", ("--task", "characters"), "takes 1 values"),
         (tmp_path / "none.tflite", (), "cannot read"),
         (FOLDER / "sine.tflite", ("--dtype", "int4"), "int4"),

@@ -31,12 +31,13 @@ from edge.spec import ModelSpec
 from server.evaluate import Adaptation
 from server.export import tflite
 from server.export.about import About
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.reference import forward
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
+from server.export_samples import calibration
 from server.models import model
 from server.presets import adaptation, strategy_options
-from server.shipping import calibration
 from server.simulate import simulate
 from server.strategies import get_strategy
 from server.tasks import Task, get_task

@@ -15,7 +15,7 @@ from edge.ports import Sensor
 from edge.replay import Replay
 from edge.tables import read_table
 
-__all__ = ["JsonLines", "Replay", "open_source", "read_table"]
+__all__ = ["JsonLines", "Replay", "open_source", "read_table", "stored_arrays"]
 
 _STORED = "numpy.savez('samples.npz', x=x, y=y)"
 
@@ -57,25 +57,40 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
 
 
 def _stored(path: Path) -> Replay:
-    """Samples of an .npz; whatever a damaged one makes its readers raise becomes a UsageError."""
-    if not zipfile.is_zipfile(path):
-        raise UsageError(f"{str(path)!r} is no .npz file.", hint=_STORED)
+    """Samples of an .npz, such as are learnt from."""
+    arrays = stored_arrays(path, ("x", "y"))
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            lacking = [name for name in ("x", "y") if name not in arrays.files]
-            x, y = (None, None) if lacking else (_numbers(arrays["x"]), _numbers(arrays["y"]))
-    except Exception as error:
-        raise UsageError(
-            f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=_STORED
-        ) from error
-    if x is None or y is None:
-        raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=_STORED)
-    try:
-        found = Replay(x, y)
+        found = Replay(arrays["x"], arrays["y"])
     except UsageError as error:
         raise UsageError(f"{str(path)!r}: {error.message}", hint=_STORED) from None
     if fault := found.fault():
         raise UsageError(f"{str(path)!r}, sample {fault[0] + 1}: {fault[1]}")
+    return found
+
+
+def stored_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Arrays x and y of an .npz, as far as they are there.
+
+    Args:
+        path: the file.
+        needed: which of them must be.
+
+    Raises:
+        UsageError: it is no .npz, lacks one, or does not hold numbers; whatever a damaged one makes
+            its readers raise becomes one.
+    """
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f"{str(path)!r} is no .npz file.", hint=_STORED)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            lacking = [name for name in needed if name not in arrays.files]
+            found = {name: _numbers(arrays[name]) for name in ("x", "y") if name in arrays.files}
+    except Exception as error:
+        raise UsageError(
+            f"x and y of {str(path)!r} are not arrays of numbers, or damaged.", hint=_STORED
+        ) from error
+    if lacking:
+        raise UsageError(f"{str(path)!r} has no array {lacking[0]}.", hint=_STORED)
     return found
 
 

@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.replay import Replay
 
-__all__ = ["read_table"]
+__all__ = ["read_columns", "read_table"]
+
+Float32 = NDArray[np.float32]
 
 _TABLE = "numbers with commas; the last column, or those called y, are the targets"
 
@@ -23,6 +26,31 @@ def read_table(path: Path) -> Replay:
     Raises:
         UsageError: it is no table of numbers; the line that is not is named.
     """
+    names, table, lines = _read(path)
+    if table.shape[1] < 2:
+        raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
+    targets = _targets(names) or [table.shape[1] - 1]
+    inputs = [i for i in range(table.shape[1]) if i not in targets]
+    if not inputs:
+        raise UsageError(f"{path} has no column but targets.", hint=_TABLE)
+    found = Replay(table[:, inputs], table[:, targets])
+    if fault := found.fault():
+        raise UsageError(f"{path}, line {lines[fault[0]]}: {fault[1]}")
+    return found
+
+
+def read_columns(path: Path) -> tuple[list[str], Float32]:
+    """All columns of a .csv: their names, if the first line has any, and float32 [n, columns].
+
+    Raises:
+        UsageError: it is no table of numbers; the line that is not is named.
+    """
+    names, table, _ = _read(path)
+    return names, table
+
+
+def _read(path: Path) -> tuple[list[str], Float32, list[int]]:
+    """Names, columns, and the number of each row's line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -37,16 +65,9 @@ def read_table(path: Path) -> Replay:
             table = np.array([line for _, line in numbered], np.float32)
     except ValueError:
         raise UsageError(f"{path}, {_fault(numbered)}.", hint=_TABLE) from None
-    if table.ndim != 2 or table.shape[1] < 2 or (names and len(names) != table.shape[1]):
+    if table.ndim != 2 or (names and len(names) != table.shape[1]):
         raise UsageError(f"{path} is a table of shape {table.shape}.", hint=_TABLE)
-    targets = _targets(names) or [table.shape[1] - 1]
-    inputs = [i for i in range(table.shape[1]) if i not in targets]
-    if not inputs:
-        raise UsageError(f"{path} has no column but targets.", hint=_TABLE)
-    found = Replay(table[:, inputs], table[:, targets])
-    if fault := found.fault():
-        raise UsageError(f"{path}, line {numbered[fault[0]][0]}: {fault[1]}")
-    return found
+    return names, table, [number for number, _ in numbered]
 
 
 def _targets(names: list[str]) -> list[int]:

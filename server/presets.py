@@ -1,9 +1,12 @@
 """What each task is usually trained and evaluated with; every value can be overridden."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ADAPTATION", "SHOTS", "adaptation", "strategy_options"]
+from server.tasks.own import OWN
+
+__all__ = ["ADAPTATION", "SHOTS", "adaptation", "sized", "strategy_options"]
 
 SHOTS = {
     "sine": 10,
@@ -78,3 +81,15 @@ def strategy_options(task: str, strategy: str, **given: Any) -> dict[str, Any]:
     """The usual options of a strategy for a task, and over them those given that are not None."""
     usual = dict(_OPTIONS.get((task, strategy), {}))
     return usual | {name: value for name, value in given.items() if value is not None}
+
+
+def sized(task: str, n_in: int, n_out: int) -> dict[str, int]:
+    """The option of a task that makes its samples fit a model's ends, where it has one.
+
+    >>> sized("characters", 784, 5), sized("sine", 1, 1), sized("own", 6, 2)
+    ({'side': 28}, {}, {'outputs': 2})
+    """
+    if task == OWN:
+        return {"outputs": n_out}
+    side = math.isqrt(n_in)
+    return {"side": side} if task == "characters" and side in (14, 28) else {}

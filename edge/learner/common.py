@@ -110,7 +110,7 @@ def raise_for(status: int, culprit: int = 0) -> None:
     if status == FROZEN:
         raise LearnerError(
             "the model has no float32 layer to train, or was opened to predict only.",
-            hint="a float32 artefact, and infer_only=False",
+            hint="the float32 file of the same model, or its hybrid",
         )
     if status == NONFINITE:
         raise NonFinite(

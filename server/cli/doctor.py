@@ -39,6 +39,13 @@ PACKAGES = (
     ("onnxruntime", "onnxruntime", "run .onnx", "pip install 'tinyfleet[onnx]'"),
     ("tflite-runtime", "tflite_runtime", "run .tflite", "pip install 'tinyfleet[tflite]'"),
     ("ai-edge-litert", "ai_edge_litert", "run .tflite", "pip install 'tinyfleet[tflite]'"),
+    (
+        "tflite-micro",
+        "tflite_micro",
+        "run .tflite as chips do",
+        "pip install tflite-micro (x86_64)",
+    ),
+    ("torch", "torch", "pretrain, refine, import modules", "pip install 'tinyfleet[meta]'"),
     ("matplotlib", "matplotlib", "plots and reports", "pip install 'tinyfleet[server]'"),
     ("amqtt", "amqtt", "broker without Mosquitto", "pip install 'tinyfleet[broker]'"),
 )

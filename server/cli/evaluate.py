@@ -1,16 +1,12 @@
 """`tinyfleet server evaluate`: how unseen clients do with a model."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
-
-if TYPE_CHECKING:
-    from edge.artifact import Artifact
 
 
 def evaluate(
@@ -64,7 +60,7 @@ def evaluate(
     from server.model_file import read_model
     from server.models import MODELS
     from server.models import model as shipped
-    from server.presets import adaptation
+    from server.presets import adaptation, sized
     from server.standing import standing, standing_on_data
     from server.tasks import get_task, named_after
     from server.tasks.own import OwnTask
@@ -77,7 +73,11 @@ def evaluate(
     name = task or named_after(artifact.name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    options = _sized(artifact, name) | values_of(task_option, "--task-option") | options
+    options = (
+        sized(name, artifact.input.elements, artifact.tail.spec.n_out)
+        | values_of(task_option, "--task-option")
+        | options
+    )
     chosen = get_task(name, **options)
     if not chosen.clients("test"):
         raise UsageError(
@@ -153,15 +153,3 @@ def _note(
     with Catalog.open(located(catalog)) as opened:
         make_known(opened, artifact, name=artifact.name or task, task=task)
         opened.put_metrics(artifact.sha256, figures)
-
-
-def _sized(artifact: "Artifact", task: str) -> dict[str, int]:
-    """What a model says of its samples: the side of drawings in pixels, or how many outputs."""
-    from server.tasks import OWN
-
-    if task == OWN:
-        return {"outputs": artifact.tail.spec.n_out}
-    if task != "characters":
-        return {}
-    side = math.isqrt(artifact.input.elements)
-    return {"side": side} if side in (14, 28) else {}

@@ -1,19 +1,22 @@
 """`tinyfleet server export`: files for other runtimes and firmware, held against each other."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from edge.errors import UsageError
 from server.cli.options import AsJson, print_json, print_table
 
+if TYPE_CHECKING:
+    from server.exporting import ExportedFile
+
 MOST_LOSS = 0.01
 """Share of the metric that an int8 file may lose without a word."""
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a float32 .tflite.")],
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a .tflite.")],
     to: Annotated[str, typer.Option(help="Formats by comma: tflite, onnx, c.")] = "tflite,onnx",
     dtype: Annotated[
         str, typer.Option(help="By comma: float32, int8, hybrid (int8, and a float32 tail).")
@@ -23,6 +26,10 @@ def export(
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Whose samples set the ranges; else that of the name.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples of your own for it: an .npz with x, and y if known; or a .csv."),
     ] = None,
     calibration: Annotated[
         str, typer.Option(help="How int8 ranges are found: minmax, percentile or mse.")
@@ -52,10 +59,10 @@ def export(
 
     Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
     """
-    from server.export.encode import Wanted
     from server.export.quantise import Calibration
+    from server.export.wanted import Wanted
+    from server.exporting import export_file, export_run
     from server.run import RunFolder
-    from server.shipping import export_file, export_run
 
     wanted = Wanted(
         formats=_listed(to),
@@ -66,28 +73,61 @@ def export(
         float_layers=float_layers,
         refined=refined,
     )
+    wanted.refuse_idle()
+    if wanted.left_out:
+        typer.echo(f"warning: {wanted.left_out}", err=True)
     if model.is_dir():
         if task is not None:
             raise UsageError("a run knows its task.", hint="no --task")
-        files = export_run(RunFolder.existing(model), out, wanted, licence)
+        files = export_run(RunFolder.existing(model), out, wanted, licence, data=data)
     else:
-        files = export_file(model, out or Path("exports"), wanted, task, licence)
+        files = export_file(model, out or Path("exports"), wanted, task, licence, data=data)
     if as_json:
         print_json([vars(entry) for entry in files])
     else:
-        print_table(
-            ["file", "bytes", "SQNR dB", "sha256"],
-            [[f.file, f.bytes, "-" if f.sqnr is None else f.sqnr, f.sha256[:16]] for f in files],
-        )
-        folder = Path(files[0].path).parent
-        typer.echo(f"in {folder}, with parity.md, .json and .html")
-        agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
-        if agreed:
-            typer.echo(f"agreed: {'; '.join(agreed)}")
+        _show(files)
+    if files[0].as_is:
+        kind = files[0].file.split(".")[1]
+        said = f"the model has int8 layers already: it is exported as it is, {kind}"
+        typer.echo(f"warning: {said}, and as no .onnx.", err=True)
     for entry in files:
+        if refined and not entry.refined and ".int8." in entry.file and entry.runtimes:
+            typer.echo(f"{entry.file} keeps its weights: refined ones are no nearer", err=True)
         if entry.loss > MOST_LOSS and ".int8." in entry.file and not refined:
             said = f"{entry.file} loses {entry.loss:.1%} of its metric"
             typer.echo(f"warning: {said}. Try: --refine", err=True)
+
+
+def _show(files: "list[ExportedFile]") -> None:
+    metric = next((entry.metric_name for entry in files if entry.metric_name), "")
+    measured = [metric, "loss"] if metric else []
+    print_table(
+        ["file", "bytes", "SQNR dB", *measured, "instructions", "arena", "sha256"],
+        [
+            [
+                f.file, f.bytes, "-" if f.sqnr is None else f.sqnr,
+                *(_metric_cells(f) if metric else ()),
+                f.instructions or "-", f.arena or "-", f.sha256[:16],
+            ]
+            for f in files
+        ],
+    )  # fmt: skip
+    board = next((entry.board for entry in files if entry.board), "")
+    if board:
+        typer.echo(f"instructions of a prediction and bytes of arena on {board}, emulated")
+    report = "" if files[0].as_is else ", with parity.md, .json and .html"
+    typer.echo(f"in {Path(files[0].path).parent}{report}")
+    agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
+    if agreed:
+        typer.echo(f"agreed: {'; '.join(agreed)}")
+
+
+def _metric_cells(entry: "ExportedFile") -> tuple[str, str]:
+    if entry.metric is None:
+        return "-", "-"
+    if entry.as_is:
+        return f"{entry.metric:.4f}", "-"
+    return f"{entry.metric:.4f}", f"{round(entry.loss, 3) + 0.0:.1%}"
 
 
 def _listed(text: str) -> tuple[str, ...]:

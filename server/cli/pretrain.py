@@ -41,7 +41,9 @@ def pretrain(
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingExtra("torch is not installed.", hint="pip install torch") from error
+        raise MissingExtra(
+            "torch is not installed.", hint="pip install 'tinyfleet[meta]'"
+        ) from error
 
     file_to_write(out, ".tflite")
     count = steps or STEPS[task]

@@ -14,10 +14,12 @@ from edge.learner import OnlineLearner
 from firmware_sim.device import SimulatedDevice
 from ontology.match import fits
 from ontology.namespaces import shorten
+from server.conversions import register
+from server.export_samples import trial_of_task
+from server.exporting import ExportedFile, describe, export_model
 from server.presets import ADAPTATION, SHOTS
 from server.rollout import agreement, deploy
 from server.run import Run
-from server.shipping import ExportedFile, describe, export_model, register
 from server.simulate import simulate
 from server.strategies import get_strategy
 from server.tasks import EpisodeSensor
@@ -132,7 +134,7 @@ def exporting(run: Run, model: Artifact) -> tuple[list[ExportedFile], Chapter]:
     """Write float32 and int8 files, checked in every runtime that is installed."""
     name = run.model_name
     about = describe(name, run.task, run=run.config.run, round=run.config.settings.rounds)
-    files = export_model(run.task, model, run.folder.models, about)
+    files = export_model(model, run.folder.models, about, trial_of_task(run.task, model.spec))
     register(run.keeper, files, model, name=name, task=run.config.task)
     rows = [[f.file, f"{f.bytes:,}", f"{f.sqnr or 0:.1f}", f.sha256[:12]] for f in files]
     title = "Every runtime agrees within its bound; details in models/parity.md"

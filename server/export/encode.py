@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import UsageError
 from edge.learner import OnlineLearner
 from edge.runtime import load
 from edge.spec import ModelSpec
@@ -16,61 +15,16 @@ from server.export.about import About
 from server.export.ends import float_front
 from server.export.equalise import nearest
 from server.export.header import c_header
-from server.export.quantise import CALIBRATIONS, Calibration
 from server.export.reference import forward
 from server.export.refine import held_out, refine
 from server.export.sqnr import sqnr
+from server.export.wanted import DTYPES, Wanted
 
-__all__ = ["DTYPES", "FORMATS", "Encoded", "Wanted", "encode"]
+__all__ = ["Encoded", "encode"]
 
 Floats = NDArray[np.float32]
-FORMATS = ("tflite", "onnx", "c")
-DTYPES = {"float32": "f32", "int8": "int8", "hybrid": "hybrid"}
-"""What may be asked for, and how files are called."""
-
 WORTH_REFINING = 0.5
 """dB that refined weights must gain on samples held out; less may be chance."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to write, and how.
-
-    Args:
-        formats: of `FORMATS`.
-        dtypes: of `DTYPES`; hybrid is int8 layers and a float32 tail, and not for onnx.
-        calibration: how int8 ranges are found, see `quantise.CALIBRATIONS`.
-        per_channel: one weight scale an output instead of one a layer.
-        float_ends: int8 files take and give float32.
-        float_layers: layers with weights, from the end, that stay float32 in a hybrid.
-        refined: fine-tune the weights of int8 files through their rounding, where that brings a
-            file nearer to the model; needs torch.
-
-    Raises:
-        UsageError: an unknown name, or nothing would be written.
-    """
-
-    formats: Sequence[str] = ("tflite", "onnx")
-    dtypes: Sequence[str] = ("float32", "int8")
-    calibration: Calibration = "minmax"
-    per_channel: bool = True
-    float_ends: bool = False
-    float_layers: int = 1
-    refined: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse names that there are not."""
-        for what, given, allowed in (
-            ("format", self.formats, FORMATS),
-            ("dtype", self.dtypes, tuple(DTYPES)),
-            ("calibration", (self.calibration,), CALIBRATIONS),
-        ):
-            unknown = [name for name in given if name not in allowed]
-            if unknown or not given:
-                said = f"{what} {unknown[0]!r} is unknown." if unknown else f"no {what} is given."
-                raise UsageError(said, hint=f"of {', '.join(allowed)}")
-        if set(self.formats) == {"onnx"} and set(self.dtypes) == {"hybrid"}:
-            raise UsageError("a hybrid is no .onnx.", hint="--to tflite")
 
 
 @dataclass(frozen=True)
@@ -126,7 +80,7 @@ def encode(
                 files[f"model.{short}.tflite"] = made
             if "c" in wanted.formats:
                 headers[f"model.{short}.h"] = replace(
-                    made, data=c_header(made.data, about), holds=made.data
+                    made, data=c_header(made.data, about, short), holds=made.data
                 )
         if "onnx" in wanted.formats and dtype != "hybrid":
             files[f"model.{short}.onnx"] = nearest_of(

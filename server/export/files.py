@@ -16,14 +16,15 @@ from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
 from server.export.bounds import broken, require
-from server.export.encode import Encoded, Wanted, encode
+from server.export.encode import Encoded, encode
 from server.export.measured import FileParity, Parity, Samples
 from server.export.older import remove_older
 from server.export.pages import parity_page
 from server.export.parity import report
+from server.export.wanted import Wanted
 from server.report.markdown import markdown
 
-__all__ = ["Exported", "export_all"]
+__all__ = ["Exported", "export_all", "make_folder"]
 
 Floats = NDArray[np.float32]
 
@@ -37,12 +38,14 @@ class Exported:
         data: its content.
         parity: what the runtimes make of it; None of a header whose `.tflite` is written, too.
         loss: share of the metric that is lost.
+        refined: whether it has refined weights.
     """
 
     path: Path
     data: bytes = field(repr=False)
     parity: FileParity | None
     loss: float = 0.0
+    refined: bool = False
 
     @property
     def sha256(self) -> str:
@@ -80,10 +83,7 @@ def export_all(
         UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
     wanted = wanted or Wanted()
-    with _writing(out_dir):
-        out_dir.mkdir(parents=True, exist_ok=True)
-    if not os.access(out_dir, os.W_OK):
-        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")
+    make_folder(out_dir)
     files = encode(spec, parameters, calibration, wanted, about)
     models = _models(files)
     with _writing(out_dir):
@@ -109,7 +109,7 @@ def export_all(
     parts = {part.file: part for part in found.files}
     losses = {name: found.loss(part) for name, part in parts.items()}
     return [
-        Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0))
+        Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0), file.refined)
         for name, file in files.items()
     ]
 
@@ -150,3 +150,15 @@ def _write_report(folder: Path, found: Parity, about: About) -> None:
         ("parity.html", page.html()),
     ):
         replace_file(folder / name, content.encode())
+
+
+def make_folder(out_dir: Path) -> None:
+    """Make a folder for exported files.
+
+    Raises:
+        UsageError: it cannot be written to.
+    """
+    with _writing(out_dir):
+        out_dir.mkdir(parents=True, exist_ok=True)
+    if not os.access(out_dir, os.W_OK):
+        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")

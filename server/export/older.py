@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.artifact import Artifact
 from edge.errors import TinyfleetError
-from server.export.encode import DTYPES
+from server.export.wanted import DTYPES
 
 __all__ = ["remove_older"]
 

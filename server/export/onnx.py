@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
 from server.export.onnx_graph import OnnxGraph
-from server.export.quantise import Calibration
+from server.export.quantise import SMALLEST_SCALE, Affine, Calibration, with_headroom
+from server.export.reference import LayerValues, layer_values
 
 __all__ = ["IR_VERSION", "OPSET", "write", "write_int8"]
 
@@ -46,7 +46,7 @@ def write(
     Raises:
         UsageError: the parameters do not fit the architecture.
     """
-    return _bytes(_model(spec, parameters, name), about)
+    return _bytes(_model(spec, _graph(spec, parameters), name), about)
 
 
 def write_int8(
@@ -66,7 +66,7 @@ def write_int8(
         parameters: float32 [spec.n_parameters].
         calibration_x: float32 [n, n_in], samples like those to come; they set the ranges.
         per_channel: one weight scale an output instead of one a layer.
-        calibration: how ranges are found; for `mse` onnxruntime's entropy method stands in.
+        calibration: how ranges are found, see `quantise.CALIBRATIONS`.
         name: of the graph.
         about: more words, kept as metadata properties.
 
@@ -79,17 +79,22 @@ def write_int8(
     import onnx
     from onnxruntime import quantization
 
-    if calibration_x.ndim != 2 or calibration_x.shape[1] != spec.n_in or not len(calibration_x):
-        raise UsageError(
-            f"calibration of shape {calibration_x.shape} came, (n >= 1, {spec.n_in}) is needed."
+    graph = _graph(spec, parameters)
+    model = _model(spec, graph, name)
+    values = layer_values(spec, parameters, calibration_x)
+    around = {
+        held: Affine.fitted(
+            _seen(spec, values, *held) if held[0] >= 0 else calibration_x, calibration
         )
-    model = _model(spec, parameters, name)
+        for held in set(graph.holds.values())
+    }
+    codes = {tensor: [_unsigned(around[held])] for tensor, held in graph.holds.items()}
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder, _quiet():
         out = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             model,
             out,
-            _reader(calibration_x),
+            _reader(calibration_x[:1]),  # it only tells which tensors there are
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=_QUANTISED,
             per_channel=per_channel,
@@ -97,7 +102,7 @@ def write_int8(
             # instruction that saturates, and what it answers is wrong by decibels.
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QUInt8,
-            calibrate_method=_method(calibration),
+            extra_options={"TensorQuantOverrides": codes},
         )
         made = onnx.load(out)
     made.ir_version = IR_VERSION
@@ -114,25 +119,36 @@ def _bytes(model: Any, about: About | None) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _method(calibration: Calibration) -> Any:
-    from onnxruntime.quantization import CalibrationMethod
+def _seen(spec: ModelSpec, values: list[LayerValues], index: int, behind: bool) -> NDArray[Any]:
+    """Values of a layer that set the range of a tensor; those before a softmax get headroom."""
+    if behind:
+        return values[index].out
+    sums = values[index].sum
+    return with_headroom(sums) if spec.layers[index].activation == "softmax" else sums
 
+
+def _unsigned(around: Affine) -> dict[str, NDArray[Any]]:
+    """The same codes, from 0 to 255; where all is zero, a step that a bias can be counted in."""
+    scale = around.scale if around.scale > SMALLEST_SCALE else 1.0
     return {
-        "minmax": CalibrationMethod.MinMax,
-        "percentile": CalibrationMethod.Percentile,
-        "mse": CalibrationMethod.Entropy,
-    }[calibration]
+        "scale": np.array(scale, np.float32),
+        "zero_point": np.array(around.zero + 128, np.uint8),
+    }
 
 
-def _model(spec: ModelSpec, parameters: NDArray[np.float32], name: str) -> Any:
-    import onnx
-    from onnx import helper
-
+def _graph(spec: ModelSpec, parameters: NDArray[np.float32]) -> OnnxGraph:
     made = OnnxGraph()
     parts = iter(spec.split(parameters))
     for index, layer in enumerate(spec.layers):
         made.layer(index, layer, next(parts) if layer.weight_shape else None)
     made.finish(len(spec.layers))
+    return made
+
+
+def _model(spec: ModelSpec, made: OnnxGraph, name: str) -> Any:
+    import onnx
+    from onnx import helper
+
     ends = [
         helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["batch", width])
         for end, width in (("x", spec.n_in), ("y", spec.n_out))

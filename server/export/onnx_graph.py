@@ -21,11 +21,16 @@ _POOL = {"max": "MaxPool", "average": "AveragePool", "mean": "GlobalAveragePool"
 
 
 class OnnxGraph:
-    """A chain of nodes from `x` [batch, n_in] to `y` [batch, n_out]."""
+    """A chain of nodes from `x` [batch, n_in] to `y` [batch, n_out].
+
+    `holds` says of every tensor on the way whose values it has: the index of a layer, and whether
+    they are behind its activation; (-1, True): the input.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.holds: dict[str, tuple[int, bool]] = {"x": (-1, True)}
         self._end = "x"
         self._image: Shape | None = None  # height, width, channels while channels-first
 
@@ -34,18 +39,22 @@ class OnnxGraph:
         if isinstance(layer, LayerSpec):
             self._flat(index)
             self._dense(index, parts)
+            self.holds[self._end] = (index, False)
         elif not isinstance(layer, ActivateSpec):
             self._as_image(index, layer.in_shape)
             self._spatial(index, layer, parts)
             self._image = layer.out_shape
+            self.holds[self._end] = (index, False)
         if layer.activation == "softmax":
             self._flat(index + 1)  # it is over all values
         if layer.activation != "linear":
             self._activate(index, layer.activation)
+            self.holds[self._end] = (index, True)
 
     def finish(self, index: int) -> None:
         """Name the end `y`."""
         self._flat(index)
+        self.holds["y"] = self.holds.pop(self._end)
         self.nodes[-1].output[0] = "y"
         if self.nodes[-1].op_type == "Gemm":
             self.nodes[-1].name = "y"
@@ -125,6 +134,7 @@ class OnnxGraph:
 
         made = helper.make_node(operator, [self._end, *inputs], [out], name=named or out, **options)
         self.nodes.append(made)
+        self.holds[out] = self.holds[self._end]
         self._end = out
 
 

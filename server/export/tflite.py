@@ -137,9 +137,12 @@ def write_hybrid(
     """
     weighted = [i for i, layer in enumerate(spec.layers) if layer.weight_shape]
     if not 1 <= float_layers < len(weighted):
+        most = len(weighted) - 1
+        layers = f"--float-layers {most if most == 1 else f'1 to {most}'}, or " if most else ""
         raise UsageError(
-            f"float_layers is {float_layers}, the model has {len(weighted)} layers with weights.",
-            hint="at least 1, and one less than the model has; `write` leaves all in float32",
+            f"{float_layers} float32 layers of a hybrid came; the model has {len(weighted)} layers "
+            "with weights, and at least one is int8.",
+            hint=f"{layers}--dtype float32, or int8",
         )
     file = FlatFile(name)
     values = layer_values(spec, parameters, calibration_x)

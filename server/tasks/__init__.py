@@ -19,6 +19,7 @@ __all__ = [
     "Task",
     "get_task",
     "named_after",
+    "task_in_name",
 ]
 
 _WHERE = {
@@ -63,5 +64,10 @@ def named_after(model: str) -> str:
     >>> named_after("sine"), named_after("presence-20250131-101500"), named_after("net")
     ('sine', 'presence', 'characters')
     """
+    return task_in_name(model) or "characters"
+
+
+def task_in_name(model: str) -> str | None:
+    """The task that a model is named after; None where it is none."""
     first = model.partition("-")[0]
-    return first if first in TASKS else "characters"
+    return first if first in TASKS else None

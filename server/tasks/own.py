@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.tasks.base import Client, Episode, Float32, Split
-from server.tasks.samples import read_samples
+from server.tasks.samples import hits, is_classes, read_samples, squares
 
 __all__ = ["OWN", "OwnTask"]
 
@@ -58,8 +58,8 @@ class OwnTask:
     name = OWN
 
     def __init__(self, *, data: Path | None = None, outputs: int = 1) -> None:
-        self._client = None if data is None else _client(Path(data), outputs)
-        classes = self._client is not None and outputs > 1 and self._client.y.shape[1] == 1
+        self._client = None if data is None else _client(Path(data))
+        classes = self._client is not None and is_classes(self._client.y, outputs, Path(str(data)))
         self.ways = outputs if classes else 1
         self.metric = "loss" if self._client is None else "accuracy" if classes else "mse"
         self.higher_is_better = classes
@@ -95,9 +95,7 @@ class OwnTask:
 
     def measure(self, outputs: Float32, targets: Float32) -> float:
         """Share of classes answered right, or mean squared error."""
-        if self.ways > 1:
-            return float(np.mean(outputs.argmax(axis=1) == targets[:, 0]))
-        return float(np.mean((outputs - targets) ** 2))
+        return (hits if self.ways > 1 else squares)(outputs, targets)
 
     def _refuse(self) -> NoReturn:
         raise UsageError(
@@ -107,18 +105,10 @@ class OwnTask:
         )
 
 
-def _client(path: Path, outputs: int) -> OwnClient:
+def _client(path: Path) -> OwnClient:
     source = read_samples(path)
     known = ~np.isnan(source.y).any(axis=1)
     x, y = source.x[known], source.y[known]
     if not len(x):
         raise UsageError(f"no sample in {path} has a label.", hint="y that is not NaN")
-    width = y.shape[1]
-    if outputs > 1 and width == 1 and not np.isin(y, np.arange(outputs)).all():
-        raise UsageError(
-            f"y in {path} goes from {y.min():g} to {y.max():g}, the model has {outputs} outputs.",
-            hint=f"whole numbers from 0 to {outputs - 1}, the classes",
-        )
-    if width not in (1, outputs):
-        raise UsageError(f"y in {path} is {width} wide, the model has {outputs} outputs.")
     return OwnClient(path.name, x, y)

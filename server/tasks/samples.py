@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import UsageError
-from edge.sources import Replay, open_source
-from server.tasks.data import arrays
+from edge.sources import Replay, open_source, stored_arrays
 
-__all__ = ["read_samples"]
+__all__ = ["hits", "is_classes", "read_samples", "squares"]
+
+Float32 = NDArray[np.float32]
 
 _WANTED = "an .npz with arrays x [n, inputs] and y, or a .csv whose last column is y"
 
@@ -29,9 +31,43 @@ def read_samples(path: Path, *, labels: bool = True) -> Replay:
     if not path.is_file() or path.suffix.lower() not in (".npz", ".csv"):
         raise UsageError(f"there are no samples at {path}.", hint=_WANTED)
     if not labels and path.suffix.lower() == ".npz":
-        found = arrays(path, ["x"], _WANTED)
+        found = stored_arrays(path, ("x",))
         if "y" not in found:
             return Replay(found["x"], np.full(len(found["x"]), np.nan))
     source = open_source(str(path))
     assert isinstance(source, Replay)
     return source
+
+
+def is_classes(y: Float32, outputs: int, path: Path) -> bool:
+    """Whether targets are classes, not values.
+
+    Args:
+        y: float32 [n, k], none of them NaN.
+        outputs: how many the model has; with more than one, a single y is the index of a class.
+        path: where they are from, to be named.
+
+    Raises:
+        UsageError: they are neither.
+    """
+    width = y.shape[1]
+    if width == outputs:
+        return False
+    if width != 1:
+        raise UsageError(f"y in {path} is {width} wide, the model has {outputs} outputs.")
+    if not np.isin(y, np.arange(outputs)).all():
+        raise UsageError(
+            f"y in {path} goes from {y.min():g} to {y.max():g}, the model has {outputs} outputs.",
+            hint=f"whole numbers from 0 to {outputs - 1}, the classes",
+        )
+    return True
+
+
+def hits(outputs: Float32, targets: Float32) -> float:
+    """Share of classes answered right, of outputs [n, n_out] and class indices [n, 1]."""
+    return float(np.mean(outputs.argmax(axis=1) == targets[:, 0]))
+
+
+def squares(outputs: Float32, targets: Float32) -> float:
+    """Mean squared error of outputs and targets [n, n_out]."""
+    return float(np.mean((outputs - targets) ** 2))

@@ -101,4 +101,6 @@ def test_an_error_is_one_clear_line(
 def test_doctor_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert {"numpy", "mosquitto", "unicorn"} <= {check["name"] for check in report["checks"]}
+    assert {"numpy", "mosquitto", "unicorn", "torch", "tflite-micro"} <= {
+        check["name"] for check in report["checks"]
+    }

@@ -11,10 +11,11 @@ from edge.spec import ModelSpec
 from edge.steps import conv, dense, depthwise, max_pool, mean, pad
 from server.export import tflite
 from server.export.about import About
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.equalise import STRENGTHS, equalise, nearest
 from server.export.reference import forward, layer_values
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import model
 
 NETS = {

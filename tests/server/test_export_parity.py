@@ -14,11 +14,11 @@ from server.cli import main
 from server.export import answers, parity, tflite
 from server.export.about import About
 from server.export.bounds import ParityFailed, require
-from server.export.encode import Wanted
 from server.export.files import export_all
 from server.export.measured import Samples
 from server.export.on_board import BoardAnswers, on_board
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
@@ -200,7 +200,7 @@ def test_zeros_that_come_back_as_zeros_are_within_every_bound() -> None:
 
 
 def test_a_file_beyond_its_bound_fails_the_command_and_leaves_the_report(tmp_path) -> None:
-    from server.shipping import export_file
+    from server.exporting import export_file
 
     spec = ModelSpec.mlp([1, 2, 1])
     cancelling = [([[1], [1]], [6, 6]), ([[1000, -999.2]], [0])]

@@ -15,11 +15,12 @@ from edge.steps import average_pool, conv, dense, depthwise, max_pool, mean, pad
 from server.cli import main
 from server.export import tflite
 from server.export.about import About
-from server.export.encode import Wanted, encode
+from server.export.encode import encode
 from server.export.reference import forward
 from server.export.refine import held_out, refine
 from server.export.rounded import answer
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import model
 
 WAVE = Artifact(model("sine"))

@@ -14,10 +14,10 @@ from server.export import files
 from server.export.about import About
 from server.export.bounds import ParityFailed
 from server.export.costs import in_short
-from server.export.encode import Wanted
 from server.export.files import export_all
 from server.export.measured import Metric, Ratio, Samples
 from server.export.reference import forward
+from server.export.wanted import Wanted
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")

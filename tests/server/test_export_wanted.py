@@ -1,8 +1,6 @@
 """Exports as they are asked for: calibration, ends, hybrids, headers, and words in the files."""
 
 import json
-import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -18,14 +16,14 @@ from edge.steps import conv, dense
 from server.cli import main
 from server.export import tflite
 from server.export.about import About, model_metadata
-from server.export.encode import Wanted, encode
-from server.export.header import c_header
+from server.export.encode import encode
 from server.export.layers import layer_sqnr
 from server.export.measured import Metric
 from server.export.on_board import BoardAnswers, on_board
 from server.export.quantise import CALIBRATIONS, Affine
 from server.export.reference import forward
 from server.export.sqnr import sqnr
+from server.export.wanted import Wanted
 from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
@@ -160,26 +158,6 @@ def test_metadata_is_read_as_its_schema_says() -> None:
     assert model_metadata(ABOUT) == data
 
 
-def test_a_header_compiles_and_holds_the_file(tmp_path) -> None:
-    hostile = About("9 net*/ -x", task='a */ "b"\\ ü')
-    data = tflite.write(SPEC, P, name="m")
-    header = c_header(data, hostile)
-    header.decode("ascii")
-    (tmp_path / "m.h").write_bytes(header)
-    symbol = re.search(r"const uint8_t (\w+)\[", header.decode())
-    assert symbol
-    (tmp_path / "m.c").write_text(
-        '#include "m.h"\n#include <stdio.h>\nint main(void) { '
-        f"return fwrite({symbol[1]}, 1, sizeof {symbol[1]}, stdout) != sizeof {symbol[1]}; }}\n"
-    )
-    built = subprocess.run(
-        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "m.c", "-o", "m"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stderr
-    assert subprocess.run([tmp_path / "m"], capture_output=True).stdout == data
-
-
 def test_the_command_exports_a_file_for_all(tmp_path, capsys) -> None:
     model = tmp_path / "sine.tflite"
     from server.simulate import new_model
@@ -211,13 +189,12 @@ def test_the_command_says_where_the_files_are_and_what_agreed(tmp_path, capsys) 
 
 def test_what_cannot_be_exported_is_said(tmp_path) -> None:
     for model, extra, said in (
-        (FOLDER / "keywords.tflite", (), "int8 layers"),
         (FOLDER / "sine.tflite", ("--task", "characters"), "takes 1 values"),
         (tmp_path / "none.tflite", (), "cannot read"),
         (FOLDER / "sine.tflite", ("--dtype", "int4"), "int4"),
     ):
         with pytest.raises(UsageError, match=said):
-            from server.shipping import export_file
+            from server.exporting import export_file
 
             given = dict(zip(extra[::2], extra[1::2], strict=True))
             wanted = Wanted(dtypes=tuple(given.get("--dtype", "float32").split(",")))

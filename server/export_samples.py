@@ -1,0 +1,135 @@
+"""Samples that set the int8 ranges of an export, and those that its files are tried on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import UsageError
+from edge.spec import ModelSpec
+from edge.tables import read_columns
+from server.export.measured import Metric, Samples
+from server.presets import SHOTS
+from server.tasks import OWN, Task
+from server.tasks.samples import hits, is_classes, read_samples, squares
+
+__all__ = ["Trial", "calibration", "evaluation", "trial_of_file", "trial_of_task"]
+
+Float32 = NDArray[np.float32]
+MOST = 200
+"""Samples that are looked at, of either kind."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an export is made and measured with.
+
+    Args:
+        ranges: float32 [n, n_in], samples that set the int8 ranges.
+        samples: others, on which the files are tried.
+    """
+
+    ranges: Float32
+    samples: Samples
+
+
+def trial_of_task(task: Task, spec: ModelSpec) -> Trial:
+    """Samples of a task: ranges from training clients, the others from those that took no part.
+
+    Raises:
+        UsageError: the samples are not as wide as the model's input, or lie on devices alone.
+    """
+    if task.name == OWN:
+        raise UsageError("task own has its data on the devices.", hint="--data FILE.npz")
+    ranges, _ = calibration(task)
+    _require_width(ranges, spec, f"a sample of {task.name}", "another --task, or --data FILE.npz")
+    return Trial(ranges, evaluation(task))
+
+
+def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
+    """Samples of a user's own: every other one sets the ranges, those between try the files.
+
+    Sorted samples are no worse for it: both halves have all that there is.
+
+    Args:
+        path: an `.npz` with x [n, ...] and, as far as known, y; or a `.csv`, whose columns are x
+            where there are as many as the model has inputs, and else as `edge.sources.read_table`
+            has them. y are class indices [n], measured by accuracy, or values [n, n_out], by mse.
+        spec: of the model.
+
+    Raises:
+        UsageError: the file cannot be read, or does not fit the model.
+    """
+    x, y = _read(path, spec.n_in)
+    _require_width(x, spec, f"a sample of {path.name}", "samples as the model takes them")
+    if len(x) < 2 or not np.isfinite(x).all() or not (y is None or np.isfinite(y).all()):
+        raise UsageError(
+            f"{path} has {len(x)} samples, or values that are no numbers.",
+            hint="two samples or more, all of them finite",
+        )
+    some = _spread(np.arange(1, len(x), 2))
+    metric = None if y is None else _metric(y, spec.n_out, path)
+    said = f"of {path.name}; others of the file set the ranges"
+    targets = None if y is None else y[some]
+    return Trial(x[_spread(np.arange(0, len(x), 2))], Samples(x[some], targets, metric, said))
+
+
+def calibration(task: Task, *, clients: int = 40) -> tuple[Float32, Float32]:
+    """Training samples, x and targets, to set int8 ranges with: one episode a client."""
+    episodes = [
+        task.client(index, "train").episode(
+            np.random.default_rng(index), shots=SHOTS[task.name], queries=1
+        )
+        for index in range(min(clients, task.clients("train")))
+    ]
+    return (
+        np.concatenate([episode.support_x for episode in episodes])[:MOST],
+        np.concatenate([episode.support_y for episode in episodes])[:MOST],
+    )
+
+
+def evaluation(task: Task, *, clients: int = 40) -> Samples:
+    """At most 200 samples of clients that took no part; the model is adapted to none of them."""
+    episodes = [
+        task.client(index, "test").episode(np.random.default_rng(index), shots=1, queries=5)
+        for index in range(clients)
+    ]
+    x = np.concatenate([episode.query_x for episode in episodes])
+    y = np.concatenate([episode.query_y for episode in episodes])
+    there = min(clients, task.clients("test"))
+    some = _spread(np.arange(len(x)))
+    return Samples(
+        x[some],
+        y[some],
+        Metric(task.metric, task.measure, task.higher_is_better),
+        f"of {there} client{'s' * (there != 1)} that took no part, adapted to none",
+    )
+
+
+def _spread(indices: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most 200 of them, from the first to the last."""
+    some = np.linspace(0, len(indices) - 1, min(len(indices), MOST)).astype(int)
+    return np.asarray(indices[some])
+
+
+def _require_width(x: Float32, spec: ModelSpec, what: str, remedy: str) -> None:
+    if x.shape[1] != spec.n_in:
+        raise UsageError(
+            f"the model takes {spec.n_in} values, {what} has {x.shape[1]}.", hint=remedy
+        )
+
+
+def _read(path: Path, n_in: int) -> tuple[Float32, Float32 | None]:
+    if path.is_file() and path.suffix.lower() == ".csv":
+        _, columns = read_columns(path)
+        if columns.shape[1] == n_in:
+            return columns, None
+    samples = read_samples(path, labels=False)
+    return samples.x, None if np.isnan(samples.y).all() else samples.y
+
+
+def _metric(y: Float32, n_out: int, path: Path) -> Metric:
+    if is_classes(y, n_out, path):
+        return Metric("accuracy", hits, higher_is_better=True)
+    return Metric("mse", squares, higher_is_better=False)

@@ -83,7 +83,7 @@ def test_the_table_has_what_a_prediction_costs_and_the_metric(tmp_path, capsys) 
 
 
 def test_why_no_board_ran_a_file_is_no_name_of_a_board(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr("server.export.parity.on_board", lambda *_: "no room")
+    monkeypatch.setattr("server.export.answers.on_board", lambda *_: "no room")
     options = ["--to", "tflite", "--dtype", "float32", "--out", str(tmp_path), "--json"]
     assert main(["server", "export", SINE, *options]) == 0
     (entry,) = json.loads(capsys.readouterr().out)

@@ -101,8 +101,8 @@ def test_a_table_has_inputs_alone_or_targets_behind_them(tmp_path) -> None:
     [
         ({"y": Y}, "no array x"),
         ({"x": X[:, :2]}, "takes 3 values"),
-        ({"x": X, "y": Y + 1}, "class from 0 to 3"),
-        ({"x": X, "y": Y + 0.5}, "class from 0 to 3"),
+        ({"x": X, "y": Y + 1}, "from 0 to 3, the classes"),
+        ({"x": X, "y": Y + 0.5}, "from 0 to 3, the classes"),
         ({"x": X, "y": Y[:9]}, "samples need x"),
         ({"x": X[:1]}, "1 samples"),
         ({"x": X * np.nan}, "no numbers"),
@@ -120,4 +120,4 @@ def test_a_task_may_describe_what_own_samples_measure(mine, capsys) -> None:
     written = (mine.parent / "out" / "model.f32.tflite").read_bytes()
     assert b'"task": "presence"' in written
     assert export(mine, "--data", str(mine.parent / "none.npz")) == 2
-    assert "no file of samples" in capsys.readouterr().err
+    assert "there are no samples at" in capsys.readouterr().err

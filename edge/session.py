@@ -22,7 +22,7 @@ from edge.messages import Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions, Will
 from edge.roundbook import Kept, RoundBook
 from edge.topics import DeviceTopics
-from edge.worker import Worker
+from edge.worker import Interrupted, Worker
 
 __all__ = ["DeviceSession"]
 
@@ -31,6 +31,7 @@ Status = Literal["online", "offline"]
 _log = logging.getLogger("tinyfleet.session")
 _GOODBYE_SECONDS = 3.0
 _FINISH_SECONDS = 20.0
+_FINISH_LOOK = 0.2
 
 
 class DeviceSession:
@@ -98,7 +99,7 @@ class DeviceSession:
         return self
 
     def stop(self) -> None:
-        """Finish the job in hand, say goodbye, disconnect, close the worker."""
+        """End the job in hand, say goodbye, disconnect, close the worker."""
         self._end()
         if self._client is not None:
             farewell = self._announce(self._client, leaving=True)
@@ -133,8 +134,12 @@ class DeviceSession:
         self._stopping.set()
         self._fetcher.poke()
         self._jobs.put(None)
-        if self._thread is not None:
-            self._thread.join(_FINISH_SECONDS)
+        self.worker.stop()
+        end = time.monotonic() + _FINISH_SECONDS
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < end:
+            self._thread.join(_FINISH_LOOK)
+            if self.worker.waiting:
+                break
 
     # -- in the client's thread --------------------------------------------------------------
 
@@ -225,7 +230,7 @@ class DeviceSession:
             memory = self._memory.setdefault(offer.run, Memory())
             found = update_of(self.topics.device, self.worker, offer, artefact, memory)
             update = found.encode()
-        except Superseded:
+        except (Superseded, Interrupted):
             return
         except Exception as error:
             _log.info(
@@ -235,11 +240,6 @@ class DeviceSession:
                 decline = decline_of(self.topics.device, offer, error)
                 self._publish(self.topics.update, decline.encode())
             return
-        _log.info(
-            "%s learnt %d samples in round %d of %s: loss %.4g at first, %.4g at last",
-            self.topics.device, found.samples, offer.round, offer.run, found.loss_first,
-            found.loss_last,
-        )  # fmt: skip
         if not self._stopping.is_set() and self._book.finish(offer, update):
             self._publish(self.topics.update, update)
         self._retell(client, before)

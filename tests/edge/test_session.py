@@ -42,11 +42,16 @@ class Puppet:
         self.go.set()
         self.began = threading.Semaphore(0)
         self.delta = np.array([0.5, -1.0, 0.25, 2.0], np.float32)
-        self.closed = False
+        self.closed = self.stopped = False
         self.present = True
 
     def check(self) -> bool:
         return self.present
+
+    waiting = False
+
+    def stop(self) -> None:
+        self.stopped = True
 
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         return LINUX.thing_description(

@@ -1,4 +1,4 @@
-"""Read and replace files so that a crash or a power cut leaves the old one or the new one, whole."""
+"""Replace a file so that a crash or a power cut leaves the old one or the new one, whole."""
 
 import errno
 import logging

@@ -120,15 +120,17 @@ class LearntFiles:
             running: SHA-256 of the artefact that is active.
         """
         read, self._found = self._found, []
+        lacking: set[str] = set()
         for found in sorted(read, key=lambda fields: -int(fields["number"])):
             if found["running"] != running:
                 continue
             base = self._base_of(found)
-            if base is None:
+            if base is not None:
+                yield _learnt(found), base
+            elif found["base"] not in lacking:
                 path = self._base(found["base"])
                 _log.warning("%s is missing or damaged; what was learnt on it is left out.", path)
-                continue
-            yield _learnt(found), base
+                lacking.add(found["base"])
 
     def clear(self) -> None:
         """Forget everything: another artefact is active."""

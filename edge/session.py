@@ -20,6 +20,7 @@ from edge.answers import Memory, ack_of, decline_of, update_of
 from edge.fetch import ArtefactFetcher, Superseded
 from edge.messages import Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions, Will
+from edge.rivals import Rivals
 from edge.roundbook import Kept, RoundBook
 from edge.topics import DeviceTopics
 from edge.worker import Interrupted, Worker
@@ -66,11 +67,17 @@ class DeviceSession:
         self._jobs: queue.SimpleQueue[Offer | Command | None] = queue.SimpleQueue()
         self._fetcher = ArtefactFetcher(topics.shared)
         self._book = RoundBook()
+        self._rivals = Rivals()
         self._lock = threading.Lock()
         self._acks: Kept[str] = Kept(32)
         self._taken: set[str] = set()
         self._memory: dict[str, Memory] = {}
         self._stopping = threading.Event()
+
+    @property
+    def _name(self) -> str:
+        """What the device is called at the broker."""
+        return f"{self.topics.site}.{self.topics.device}"
 
     @property
     def client(self) -> paho.Client:
@@ -87,10 +94,11 @@ class DeviceSession:
         """
         self._client = mqtt.connect(
             self._options,
-            client_id=f"{self.topics.site}.{self.topics.device}",
+            client_id=self._name,
             will=Will(self.topics.state, self._state("offline", None).encode()),
             on_connect=self._connected,
             on_message=self._received,
+            on_lost=self._lost,
         )
         self._thread = threading.Thread(
             target=self._work, args=(self._client,), name=self.topics.device, daemon=True
@@ -145,6 +153,7 @@ class DeviceSession:
 
     def _connected(self, client: paho.Client) -> None:
         self._client = client
+        self._rivals.connected()
         topics = (self.topics.cmd, self.topics.offer, self.topics.shared.offers)
         _, mine = client.subscribe([(topic, 1) for topic in topics])
 
@@ -154,6 +163,14 @@ class DeviceSession:
 
         client.on_subscribe = subscribed
         self._fetcher.reconnected(client)
+
+    def _lost(self, code: int) -> None:
+        if not self._stopping.is_set() and self._rivals.lost(code):
+            _log.warning(
+                "%s was thrown out by the broker at %s: another client is called %s there. "
+                "Two agents with the same --id and --site?",
+                self.topics.device, self._options.address, self._name,
+            )  # fmt: skip
 
     def _received(self, message: paho.MQTTMessage) -> None:
         try:

@@ -1,4 +1,4 @@
-"""How a host takes its samples: nothing is held up while it waits for one, and it can be stopped."""
+"""How a host takes its samples: waiting for one holds nothing up, and can be ended."""
 
 import threading
 from collections.abc import Iterator

@@ -137,9 +137,7 @@ def test_a_store_never_believes_a_damaged_file(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.glob("*.model")} == {sha(b"two"), sha(b"three")}
     (tmp_path / f"{sha(b'three')}.model").write_bytes(b"thr")
     assert ArtefactStore(tmp_path).active == b"two"
-    (tmp_path / "index.json").write_text('["../../etc/passwd"]')
-    assert ArtefactStore(tmp_path).active is None
-    for damaged in ('["../../etc/passwd", 5, {}]', "{", ""):
+    for damaged in ('["../../etc/passwd"]', '["../../etc/passwd", 5, {}]', "{", "", "[" * 200_000):
         (tmp_path / "index.json").write_text(damaged)
         assert ArtefactStore(tmp_path).active == b"two"
     (tmp_path / "file").touch()
@@ -263,7 +261,7 @@ def test_a_sensor_that_runs_dry_declines_the_round(
         assert hub.ask(Command("deploy", "c1", base=base), "a4").ok
         assert not hub.ask(Command("rollback", "c2"), "a4").ok
     said = "\n".join(record.getMessage() for record in caplog.records)
-    assert "a4 learnt 3 samples in round 1 of r1: loss" in said
+    assert "a4 learnt 3 samples in round 1 of r1: mean loss" in said
     assert "no more samples came after line 3" in said
     assert "a4 declines round 2 of r1: " in said
     assert f"a4 runs model {base[:12]}" in said

@@ -201,7 +201,7 @@ def test_an_agent_whose_files_are_all_cut_warns_and_comes_online(
     hub.state("offline", "k1")
     hub.close_round()
     names = {path.name for path in state.iterdir()}
-    assert names == {"index.json", "learnt-0", f"{base}.model", f"{base}.base"}
+    assert names == {"index.json", "learnt-0", "lock", f"{base}.model", f"{base}.base"}
     for path in state.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
     with agent(broker, state, str(tmp_path / "s.npz")):
@@ -209,5 +209,6 @@ def test_an_agent_whose_files_are_all_cut_warns_and_comes_online(
         deployed(hub, model(), "f2")
     log = state.with_suffix(".log").read_text()
     for name in ("index.json", "learnt-0", f"{base}.model"):
-        assert any(name in line and "damaged" in line for line in log.splitlines()), log
+        told = [line for line in log.splitlines() if f"{name} is" in line and "damaged" in line]
+        assert len(told) == 1, log
     assert "Traceback" not in log

@@ -155,8 +155,9 @@ def test_a_round_with_too_few_updates_fails_and_keeps_the_base():
 def test_failure_after_failure_ends_the_run_with_the_last_reason():
     coordinator = coordinate(a_fleet(1, d0=altered(delta=nan)), rounds=9)
     coordinator.cohort = ["d0"]
-    with pytest.raises(RoundsFailed, match="not finite"):
+    with pytest.raises(RoundsFailed, match="not finite") as caught:
         coordinator.run()
+    assert "--rate" in caught.value.hint and "--deadline" not in caught.value.hint
     assert coordinator.journal.run("r").status == "failed"
     assert len(coordinator.journal.rounds("r")) == 3
 

@@ -1,3 +1,4 @@
+import signal
 import time
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,54 @@ def test_a_kill_between_two_steps_loses_none_that_was_kept(
     with agent(broker, state, "-"):
         assert online(hub) == base
         assert answers(hub, "a2", x).tobytes() == learnt_after(data, x, y, 0.1)[6].tobytes()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_steps_survive_a_sensor_that_pauses(
+    broker: LocalBroker, hub: Hub, tmp_path: Path, end: signal.Signals
+) -> None:
+    """SIGKILL comes after `--keep-every`; the others may come at any time."""
+    data, state, (x, y) = model(), tmp_path / "state", samples()
+    with agent(broker, state, "-", keep_every=0.2 if end == signal.SIGKILL else 3600) as process:
+        online(hub)
+        base = deployed(hub, data, f"p{end.name}")
+        hub.offer(base, cohort=("k1",), plan=Plan("s", 0.1, 16))
+        feed(process, x[:6], y[:6])
+        if end == signal.SIGKILL:
+            until(lambda: made(state, base) == 6)
+        process.send_signal(end)
+        assert process.wait(10) == {"SIGKILL": -9, "SIGTERM": 0, "SIGINT": 130}[end.name]
+    hub.state("offline", "k1")
+    hub.close_round()
+    steps = made(state, base)
+    assert steps == 6 or end != signal.SIGKILL
+    with agent(broker, state, "-"):
+        assert online(hub) == base
+        expected = learnt_after(data, x, y, 0.1)[steps].tobytes()
+        assert answers(hub, f"p{end.name}2", x).tobytes() == expected
+    log = state.with_suffix(".log").read_text()
+    assert "Traceback" not in log
+    assert (f"learnt before the restart: {steps} step" in log) == (steps > 0), log
+
+
+def made(state: Path, base: str) -> int:
+    """How many steps the folder's newest file holds."""
+    return next((learnt.made for learnt, _ in LearntFiles(state).found(base)), 0)
+
+
+def test_a_folder_belongs_to_one_agent(broker: LocalBroker, hub: Hub, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with agent(broker, state, "-") as first:
+        online(hub)
+        base = deployed(hub, model(), "t1")
+        with agent(broker, state, "-", device="k2") as second:
+            assert second.wait(20) == 2
+        assert f"in use by process {first.pid}." in state.with_suffix(".log").read_text()
+        assert hub.payloads("state", "k2") == []
+        kill(first)
+    hub.state("offline", "k1")
+    with agent(broker, state, "-"):
+        assert online(hub) == base
 
 
 def test_what_was_answered_for_survives_whatever_the_interval(

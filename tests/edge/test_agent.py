@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 
 from edge.agent import run_agent
+from edge.answers import Memory, update_of
 from edge.artifact import Artifact
 from edge.broker import Kind, LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import ArtifactError, BrokerUnreachable, DoesNotFit, TinyfleetError, UsageError
 from edge.host import HostWorker
 from edge.learner import OnlineLearner
 from edge.lines import BAD_LINES
-from edge.messages import Command, Plan
+from edge.messages import Command, Offer, Plan
 from edge.mqtt import BrokerOptions
 from edge.session import DeviceSession
 from edge.sockets import free_port
 from edge.sources import JsonLines, Replay, SourceError, open_source
 from edge.store import ArtefactStore
+from edge.worker import Trend
 from tests.edge.hub import SITE, Hub
 from tests.edge.models import SPEC, model, samples, sensor, sha
 
@@ -64,6 +66,19 @@ def test_training_is_the_learner_over_the_sensor(plan: Plan) -> None:
     assert (result.loss_first, result.loss_last) == (losses[0], losses[-1])
     assert result.loss_mean == pytest.approx(np.mean(losses), rel=1e-5)
     assert np.abs(result.delta).max() > 0
+
+
+def test_losses_are_told_as_means_not_of_single_samples(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tinyfleet")
+    data, plan = model(), Plan("s", 0.05, 24)
+    offer = Offer("r1", 3, sha(data), ("d1",), plan, 0.0, "o1")
+    update_of("d1", HostWorker(sensor()), offer, data, Memory())
+    losses = np.float32(expected(data, plan)[1])
+    told = (f"mean loss {np.mean(losses[:10]):.4g} of 10 samples at first, "
+            f"{np.mean(losses[-10:]):.4g} of 10 samples at last")  # fmt: skip
+    assert caplog.messages == [f"d1 learnt 24 samples in round 3 of r1: {told}"]
+    assert [Trend.of(np.zeros(n, np.float32)) for n in (1, 7)] == [None, None]
+    assert Trend.of(np.arange(1000, dtype=np.float32)) == Trend(100, 49.5, 949.5)
 
 
 def test_every_round_starts_from_the_base_it_is_given() -> None:

@@ -1,4 +1,7 @@
+import fcntl
 import signal
+import sys
+import termios
 import time
 from functools import partial
 from pathlib import Path
@@ -12,7 +15,17 @@ from edge.learnt import LearntFiles
 from edge.messages import Command, Plan
 from edge.spec import ModelSpec
 from tests.edge.hub import Hub
-from tests.edge.killed import agent, answers, feed, kill, learnt_after, online, until, whole
+from tests.edge.killed import (
+    Process,
+    agent,
+    answers,
+    feed,
+    kill,
+    learnt_after,
+    online,
+    until,
+    whole,
+)
 from tests.edge.models import model, samples, sha
 
 pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="no Mosquitto")
@@ -56,6 +69,9 @@ def test_steps_survive_a_sensor_that_pauses(
         feed(process, x[:6], y[:6])
         if end == signal.SIGKILL:
             until(lambda: made(state, base) == 6)
+        else:
+            until(lambda: not unread(process))
+            time.sleep(0.1)
         process.send_signal(end)
         assert process.wait(10) == {"SIGKILL": -9, "SIGTERM": 0, "SIGINT": 130}[end.name]
     hub.state("offline", "k1")
@@ -69,6 +85,13 @@ def test_steps_survive_a_sensor_that_pauses(
     log = state.with_suffix(".log").read_text()
     assert "Traceback" not in log
     assert (f"learnt before the restart: {steps} step" in log) == (steps > 0), log
+
+
+def unread(process: Process) -> int:
+    """Bytes on an agent's stdin that it has not taken."""
+    assert process.stdin is not None
+    size = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
 
 
 def made(state: Path, base: str) -> int:

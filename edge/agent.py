@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from edge.claim import claimed
 from edge.host import HostWorker
 from edge.keeping import KEEP_EVERY
 from edge.mqtt import BrokerOptions
@@ -58,6 +57,8 @@ def run_agent(
     topics = DeviceTopics(site, device)
     with ExitStack() as opened:
         if state is not None:
+            from edge.claim import claimed  # of Linux; gateways on other systems import this file
+
             opened.enter_context(claimed(state))
         store = None if state is None else ArtefactStore(state)
         worker = HostWorker(

@@ -259,8 +259,7 @@ class Coordinator:
         why, hint = shortage(self.journal.updates(self.run_id, rounds[-1].round))
         count = f"{len(rounds)} rounds in a row" if len(rounds) > 1 else "the only round"
         return RoundsFailed(
-            f"{count} got fewer than {self.settings.min_updates} updates"
-            f" ({why}).",
+            f"{count} got fewer than {self.settings.min_updates} updates ({why}).",
             hint=hint,
         )
 

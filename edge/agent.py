@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -31,8 +31,8 @@ def run_agent(
     keep_every: float = KEEP_EVERY,
     stop: threading.Event | None = None,
     on_ready: Callable[[DeviceSession], None] | None = None,
-) -> None:
-    """Run until SIGTERM, Ctrl-C or `stop`.
+) -> bool:
+    """Run until SIGTERM, Ctrl-C or `stop`; what was learnt is kept.
 
     Args:
         options: where the broker is.
@@ -47,17 +47,32 @@ def run_agent(
         stop: set it to end the agent from another thread.
         on_ready: called once the agent is connected.
 
+    Returns:
+        Whether it was told to end; False: Ctrl-C did.
+
     Raises:
         BrokerUnreachable: no broker answers, or it refuses.
-        UsageError: a name is not allowed, or the folder cannot be made.
+        UsageError: a name is not allowed, the folder cannot be made, or another agent has it.
     """
     topics = DeviceTopics(site, device)
-    store = None if state is None else ArtefactStore(state)
-    worker = HostWorker(sensor, store=store, profile=profile, arena=arena, keep_every=keep_every)
-    with until_signal(stop) as ended, DeviceSession(options, topics, worker) as session:
-        if on_ready is not None:
-            on_ready(session)
-        ended.wait()
+    with ExitStack() as opened:
+        if state is not None:
+            from edge.claim import claimed  # of Linux; gateways on other systems import this file
+
+            opened.enter_context(claimed(state))
+        store = None if state is None else ArtefactStore(state)
+        worker = HostWorker(
+            sensor, store=store, profile=profile, arena=arena, keep_every=keep_every
+        )
+        ended = opened.enter_context(until_signal(stop))
+        session = opened.enter_context(DeviceSession(options, topics, worker))
+        try:
+            if on_ready is not None:
+                on_ready(session)
+            ended.wait()
+        except KeyboardInterrupt:
+            return False
+    return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a device answers to an offer or a command; whatever a worker raises becomes a reason."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = ["Memory", "ack_of", "decline_of", "update_of"]
 
 _MAX_REASON = 500
 _MAX_STEPS = 10_000_000
+_log = logging.getLogger("tinyfleet.session")
 
 
 class PlanRefused(TinyfleetError):
@@ -54,7 +56,7 @@ def update_of(
 
     Raises:
         PlanRefused: the plan makes no sense, or the weights became infinite.
-        Exception: whatever the worker raises.
+        Exception: whatever the worker raises, such as Interrupted.
     """
     plan = offer.plan
     _check(plan)
@@ -67,6 +69,10 @@ def update_of(
         raise PlanRefused("training gave weights that are not finite; a lower rate may help.")
     found = memory.compressor.compress(result.delta, plan.top_p, plan.bits)
     memory.local = local
+    _log.info(
+        "%s learnt %d samples in round %d of %s: %s",
+        device, result.samples, offer.round, offer.run, _losses(result),
+    )  # fmt: skip
     return Update(
         device=device,
         run=offer.run,
@@ -83,6 +89,15 @@ def update_of(
         codes=found.codes,
         scale=found.scale,
     )
+
+
+def _losses(result: TrainResult) -> str:
+    """The losses for people: of single samples they would say nothing."""
+    trend = result.trend
+    if trend is None:
+        return f"mean loss {result.loss_mean:.4g}"
+    few = f"of {trend.samples} samples"
+    return f"mean loss {trend.early:.4g} {few} at first, {trend.late:.4g} {few} at last"
 
 
 def _passes(

@@ -79,6 +79,11 @@ class BoardWorker:
                 return False
             return True
 
+    @property
+    def waiting(self) -> bool:
+        """A board ends what it has in hand."""
+        return False
+
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         """The Thing Description, with the sizes that the board states."""
         return self.profile.thing_description(
@@ -181,6 +186,9 @@ class BoardWorker:
         """Put a spare class into use; see `BoardClient.add_class`."""
         with self._board():
             return self._client.add_class(index)
+
+    def stop(self) -> None:
+        """Nothing: a board takes its samples by itself."""
 
     def close(self) -> None:
         """Give the serial line back."""

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic import replace_file
+from edge.atomic import read_file, replace_file
+from edge.errors import TinyfleetError
 from edge.layout import Layout
 from edge.stepping import Steps
-from edge.wire import MessageError, dumps, loads
+from edge.wire import dumps, loads
 
-__all__ = ["Learnt", "LearntFiles"]
+__all__ = ["Learnt", "LearntFiles", "is_learnt"]
 
 _MAGIC = b"TFLEARN1"
 _SLOTS = ("learnt-0", "learnt-1")
@@ -33,6 +34,7 @@ class Learnt:
         parameters: float32 [n], the trained ones.
         statistics: float32 [m], velocity and running statistics of `OnlineLearner.state`.
         count: samples that the running statistics have seen.
+        made: steps since the weights were given.
     """
 
     running: str | None
@@ -41,6 +43,7 @@ class Learnt:
     parameters: NDArray[np.float32]
     statistics: NDArray[np.float32]
     count: int
+    made: int = 0
 
     @property
     def state(self) -> dict[str, Any]:
@@ -62,17 +65,19 @@ class LearntFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read how far the numbering went."""
+        """Read what is there; what is damaged is warned of and counts as not there."""
         self._folder = folder
         self._bases: dict[str, str] = {}
         self._number, self._next = 0, 0
+        self._found: list[dict[str, Any]] = []
         for index, found in enumerate([self._read(name) for name in _SLOTS]):
             if found is None:
                 continue
+            self._found.append(found)
             if self._base_of(found) is not None:
                 self._bases[_SLOTS[index]] = found["base"]
-            if int(found["number"]) >= self._number:
-                self._number, self._next = int(found["number"]), 1 - index
+            if found["number"] >= self._number:
+                self._number, self._next = found["number"], 1 - index
 
     @property
     def number(self) -> int:
@@ -106,23 +111,26 @@ class LearntFiles:
         self._prune()
 
     def found(self, running: str | None) -> Iterator[tuple[Learnt, bytes]]:
-        """What was learnt while an artefact was active, the newest first, with its base.
+        """What had been learnt while an artefact was active, the newest first, with its base.
 
-        Files that are damaged, and such as belong to another artefact, are left out.
+        Files that were damaged, and such as belong to another artefact, are left out. What was
+        found is given once: it is not held in memory any longer.
 
         Args:
             running: SHA-256 of the artefact that is active.
         """
-        read = [found for name in _SLOTS if (found := self._read(name)) is not None]
+        read, self._found = self._found, []
+        lacking: set[str] = set()
         for found in sorted(read, key=lambda fields: -int(fields["number"])):
             if found["running"] != running:
                 continue
             base = self._base_of(found)
-            if base is None:
+            if base is not None:
+                yield _learnt(found), base
+            elif found["base"] not in lacking:
                 path = self._base(found["base"])
                 _log.warning("%s is missing or damaged; what was learnt on it is left out.", path)
-                continue
-            yield _learnt(found), base
+                lacking.add(found["base"])
 
     def clear(self) -> None:
         """Forget everything: another artefact is active."""
@@ -140,39 +148,44 @@ class LearntFiles:
         return self._folder / f"{Path(sha).name}.base"
 
     def _base_of(self, found: dict[str, Any]) -> bytes | None:
-        data = _bytes(self._base(found["base"]))
+        try:
+            data = read_file(self._base(found["base"]))
+        except (OSError, ValueError):
+            return None
         whole = data is not None and hashlib.sha256(data).hexdigest() == found["base"]
         return data if whole else None
 
     def _read(self, slot: str) -> dict[str, Any] | None:
         """The fields of a file; None where there is none, or it is damaged."""
         path = self._folder / slot
-        data = _bytes(path)
+        try:
+            data = read_file(path)
+        except OSError as error:
+            _log.warning("%s is damaged (%s); it is left out.", path, error.strerror)
+            return None
         if data is None:
             return None
         start = len(_MAGIC)
         digest, body = data[start : start + 32], data[start + 32 :]
         if data[:start] == _MAGIC and hashlib.sha256(body).digest() == digest:
             try:
-                fields = loads(body)
+                fields = dict(loads(body))
                 _learnt(fields)
-                if isinstance(fields["number"], int) and isinstance(fields["base"], str):
-                    return dict(fields)
-            except (MessageError, TypeError, KeyError, ValueError):
+                if type(fields["number"]) is int and type(fields["base"]) is str:
+                    return fields
+            except (TinyfleetError, TypeError, KeyError, ValueError, OverflowError):
                 pass
         _log.warning("%s is damaged (%d bytes); it is left out.", path, len(data))
         return None
 
 
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+def is_learnt(name: str) -> bool:
+    """Whether a file of that name is one of those that are written here."""
+    return name in _SLOTS or name.endswith(".base")
 
 
 def _learnt(fields: dict[str, Any]) -> Learnt:
-    """The record of a file's fields; TypeError or KeyError where they are others."""
+    """The record of a file's fields; an error where they are others."""
     layout = fields["layout"]
     return Learnt(
         fields["running"],
@@ -181,4 +194,5 @@ def _learnt(fields: dict[str, Any]) -> Learnt:
         np.array(fields["parameters"], np.float32),
         np.array(fields["statistics"], np.float32),
         int(fields["count"]),
+        int(fields.get("made", 0)),
     )

@@ -4,7 +4,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,13 @@ class Lines(Stream):
         return None if x is None else (x, y)
 
 
+class HasLines(Protocol):
+    """Where lines are read from: a file, or what reads like one."""
+
+    def readline(self) -> str | bytes:
+        """The next line, with its end; nothing at the end."""
+
+
 class JsonLines(Lines):
     """Samples from a text, such as stdin; see `Lines`.
 
@@ -108,7 +115,7 @@ class JsonLines(Lines):
         keep: how many of a pass's samples `rewind` can give again.
     """
 
-    def __init__(self, stream: IO[str] | IO[bytes], keep: int = 1024) -> None:
+    def __init__(self, stream: HasLines, keep: int = 1024) -> None:
         """Read nothing yet."""
         self._stream = stream
         super().__init__(self._line, keep)

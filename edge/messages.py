@@ -374,7 +374,8 @@ class State(Message):
     Args:
         device: who.
         status: `online`, or `offline` (also as its last will).
-        running: SHA-256 of the active artefact; None: none yet.
+        running: SHA-256 of the active artefact; None: none yet, or (in a last will) not known: then
+            the retained description says which.
         time: Unix time, seconds; in a last will, when the connection was made.
     """
 

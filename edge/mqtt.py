@@ -24,6 +24,7 @@ _plain_brokers: set[str] = set()
 _REFUSED_LOGIN = (134, 135)
 
 Connected = Callable[[paho.Client], None]
+Lost = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def connect(
     will: Will | None = None,
     on_connect: Connected | None = None,
     on_message: Callable[[paho.MQTTMessage], None] | None = None,
+    on_lost: Lost | None = None,
 ) -> paho.Client:
     """Connect and keep connected, in a background thread.
 
@@ -54,6 +56,7 @@ def connect(
         on_connect: called in the background thread after every connect, the first one included:
             subscribe and announce there, since sessions are clean.
         on_message: called in the background thread; it must not block.
+        on_lost: called in the background thread with the reason code when a connection ends.
 
     Returns:
         The client; `close` it in the end.
@@ -66,7 +69,7 @@ def connect(
         new = _Attempt(options, MQTTProtocolVersion.MQTTv5, client_id, will, on_connect, on_message)
         refusal = new.run(min(_PATIENCE, options.timeout))
         if refusal is None:
-            return new.client
+            return _watched(new.client, on_lost)
     if refusal is None or refusal in _TRY_OLDER:
         old = _Attempt(
             options, MQTTProtocolVersion.MQTTv311, client_id, will, on_connect, on_message
@@ -74,8 +77,15 @@ def connect(
         refusal = old.run(options.timeout)
         if refusal is None:
             _plain_brokers.add(options.address)
-            return old.client
+            return _watched(old.client, on_lost)
     raise _refused(options, refusal)
+
+
+def _watched(client: paho.Client, on_lost: Lost | None) -> paho.Client:
+    if on_lost is not None:
+        tell = on_lost
+        client.on_disconnect = lambda client, data, flags, code, *_: tell(int(code.value))
+    return client
 
 
 def close(client: paho.Client) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.layout import sent
 from edge.messages import Plan
 from edge.spec import ModelSpec
-from edge.worker import TrainResult
+from edge.worker import TrainResult, Trend
 
 __all__ = ["Part", "Train", "follow", "one_pass"]
 
@@ -91,6 +91,7 @@ class _Walk:
         for found in self.found:
             for name, value in found.meters.items():
                 meters[name] = meters.get(name, 0.0) + value
+        first, last = self.found[0].trend, self.found[-1].trend
         return TrainResult(
             delta,
             samples,
@@ -98,6 +99,7 @@ class _Walk:
             sum(found.loss_mean * found.samples for found in self.found) / samples,
             self.found[-1].loss_last,
             meters,
+            Trend(first.samples, first.early, last.late) if first and last else None,
         )
 
 

@@ -20,9 +20,10 @@ from edge.answers import Memory, ack_of, decline_of, update_of
 from edge.fetch import ArtefactFetcher, Superseded
 from edge.messages import Command, MessageError, Offer, State
 from edge.mqtt import BrokerOptions, Will
+from edge.rivals import Rivals
 from edge.roundbook import Kept, RoundBook
 from edge.topics import DeviceTopics
-from edge.worker import Worker
+from edge.worker import Interrupted, Worker
 
 __all__ = ["DeviceSession"]
 
@@ -31,6 +32,7 @@ Status = Literal["online", "offline"]
 _log = logging.getLogger("tinyfleet.session")
 _GOODBYE_SECONDS = 3.0
 _FINISH_SECONDS = 20.0
+_FINISH_LOOK = 0.2
 
 
 class DeviceSession:
@@ -65,11 +67,17 @@ class DeviceSession:
         self._jobs: queue.SimpleQueue[Offer | Command | None] = queue.SimpleQueue()
         self._fetcher = ArtefactFetcher(topics.shared)
         self._book = RoundBook()
+        self._rivals = Rivals()
         self._lock = threading.Lock()
         self._acks: Kept[str] = Kept(32)
         self._taken: set[str] = set()
         self._memory: dict[str, Memory] = {}
         self._stopping = threading.Event()
+
+    @property
+    def _name(self) -> str:
+        """What the device is called at the broker."""
+        return f"{self.topics.site}.{self.topics.device}"
 
     @property
     def client(self) -> paho.Client:
@@ -86,10 +94,11 @@ class DeviceSession:
         """
         self._client = mqtt.connect(
             self._options,
-            client_id=f"{self.topics.site}.{self.topics.device}",
+            client_id=self._name,
             will=Will(self.topics.state, self._state("offline", None).encode()),
             on_connect=self._connected,
             on_message=self._received,
+            on_lost=self._lost,
         )
         self._thread = threading.Thread(
             target=self._work, args=(self._client,), name=self.topics.device, daemon=True
@@ -98,7 +107,7 @@ class DeviceSession:
         return self
 
     def stop(self) -> None:
-        """Finish the job in hand, say goodbye, disconnect, close the worker."""
+        """End the job in hand, say goodbye, disconnect, close the worker."""
         self._end()
         if self._client is not None:
             farewell = self._announce(self._client, leaving=True)
@@ -133,13 +142,18 @@ class DeviceSession:
         self._stopping.set()
         self._fetcher.poke()
         self._jobs.put(None)
-        if self._thread is not None:
-            self._thread.join(_FINISH_SECONDS)
+        self.worker.stop()
+        end = time.monotonic() + _FINISH_SECONDS
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < end:
+            self._thread.join(_FINISH_LOOK)
+            if self.worker.waiting:
+                break
 
     # -- in the client's thread --------------------------------------------------------------
 
     def _connected(self, client: paho.Client) -> None:
         self._client = client
+        self._rivals.connected()
         topics = (self.topics.cmd, self.topics.offer, self.topics.shared.offers)
         _, mine = client.subscribe([(topic, 1) for topic in topics])
 
@@ -149,6 +163,14 @@ class DeviceSession:
 
         client.on_subscribe = subscribed
         self._fetcher.reconnected(client)
+
+    def _lost(self, code: int) -> None:
+        if not self._stopping.is_set() and self._rivals.lost(code):
+            _log.warning(
+                "%s was thrown out by the broker at %s: another client is called %s there. "
+                "Two agents with the same --id and --site?",
+                self.topics.device, self._options.address, self._name,
+            )  # fmt: skip
 
     def _received(self, message: paho.MQTTMessage) -> None:
         try:
@@ -225,7 +247,7 @@ class DeviceSession:
             memory = self._memory.setdefault(offer.run, Memory())
             found = update_of(self.topics.device, self.worker, offer, artefact, memory)
             update = found.encode()
-        except Superseded:
+        except (Superseded, Interrupted):
             return
         except Exception as error:
             _log.info(
@@ -235,11 +257,6 @@ class DeviceSession:
                 decline = decline_of(self.topics.device, offer, error)
                 self._publish(self.topics.update, decline.encode())
             return
-        _log.info(
-            "%s learnt %d samples in round %d of %s: loss %.4g at first, %.4g at last",
-            self.topics.device, found.samples, offer.round, offer.run, found.loss_first,
-            found.loss_last,
-        )  # fmt: skip
         if not self._stopping.is_set() and self._book.finish(offer, update):
             self._publish(self.topics.update, update)
         self._retell(client, before)

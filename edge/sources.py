@@ -12,6 +12,7 @@ from edge.broker_options import BrokerOptions
 from edge.errors import UsageError
 from edge.lines import JsonLines
 from edge.ports import Sensor
+from edge.raw_lines import RawLines
 from edge.replay import Replay
 from edge.tables import read_table
 
@@ -35,7 +36,9 @@ def open_source(name: str, options: BrokerOptions | None = None) -> Sensor:
     if name == "-":
         if sys.stdin is None:
             raise UsageError("stdin is closed, no samples can come on it.", hint="a pipe or a file")
-        return JsonLines(getattr(sys.stdin, "buffer", sys.stdin))
+        buffered = getattr(sys.stdin, "buffer", sys.stdin)
+        raw = getattr(buffered, "raw", None)
+        return JsonLines(buffered if raw is None else RawLines(raw))
     if name.startswith("mqtt:"):
         from edge.mqtt_source import MqttSource
 

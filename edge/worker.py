@@ -6,13 +6,46 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import TinyfleetError
 from edge.messages import Plan
 from edge.stepping import Watching
 from edge.topics import DeviceTopics
 
-__all__ = ["Outcome", "TrainResult", "Trainer", "WatchResult", "Worker"]
+__all__ = ["Interrupted", "Outcome", "TrainResult", "Trainer", "Trend", "WatchResult", "Worker"]
 
 Outcome = dict[str, float | int | str | bytes]
+_FEW, _SOME, _SHARE = 4, 10, 10
+
+
+class Interrupted(TinyfleetError):
+    """The device was told to stop before it was done."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How losses went: single ones say little, for samples differ more than steps do.
+
+    Args:
+        samples: how many are averaged at either end.
+        early: mean loss of the first ones, each before its step.
+        late: mean loss of the last ones.
+    """
+
+    samples: int
+    early: float
+    late: float
+
+    @classmethod
+    def of(cls, losses: NDArray[np.float32]) -> "Trend | None":
+        """A tenth at either end, or ten where that is more; None where even halves are too few.
+
+        Args:
+            losses: float32 [n], in the order of the samples.
+        """
+        n = max(len(losses) // _SHARE, min(len(losses) // 2, _SOME))
+        if n < _FEW:
+            return None
+        return cls(n, float(np.mean(losses[:n])), float(np.mean(losses[-n:])))
 
 
 @dataclass(frozen=True)
@@ -26,6 +59,7 @@ class TrainResult:
         loss_mean: mean loss, each before its step.
         loss_last: loss of the last sample, before its step.
         meters: what was measured, by name with unit.
+        trend: how the losses went; None: too few samples, or the device does not say.
     """
 
     delta: NDArray[np.float32]
@@ -34,6 +68,7 @@ class TrainResult:
     loss_mean: float
     loss_last: float
     meters: dict[str, float] = field(default_factory=dict)
+    trend: Trend | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +117,10 @@ class Worker(Protocol):
     def check(self) -> bool:
         """Whether the device answers; asked while there is nothing else to do."""
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for a sample now, which may never come."""
+
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         """The Thing Description."""
 
@@ -103,5 +142,8 @@ class Worker(Protocol):
     def rollback(self) -> Outcome:
         """Make the artefact before the active one active again."""
 
+    def stop(self) -> None:
+        """Take no further sample, from any thread: what is in hand is Interrupted."""
+
     def close(self) -> None:
-        """Give resources back."""
+        """Keep what was learnt, and give resources back."""

@@ -3,6 +3,7 @@
 python examples/agent_in_python.py        (a broker: tinyfleet broker start)
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from edge.agent import run_agent
 from edge.mqtt import BrokerOptions
+
+logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)  # what it learns and runs
 
 rng = np.random.default_rng(0)
 

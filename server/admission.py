@@ -11,9 +11,11 @@ from edge.messages import Decline, MessageError, Offer, Update, decode_update
 from server.transports.base import Mail
 from server.turns import Turns, offer_id
 
-__all__ = ["NORM_MULTIPLE", "Admission", "Verdict", "norm_limit"]
+__all__ = ["DECLINED", "LATE", "NORM_MULTIPLE", "Admission", "Verdict", "norm_limit"]
 
 _LONGEST_REASON = 300
+DECLINED, LATE = "declined:", "late:"
+"""How the reason begins where the device declined, and where its answer came too late."""
 
 NORM_MULTIPLE = 10.0
 """A delta longer than this many times the base is refused, unless a run says otherwise."""
@@ -109,7 +111,7 @@ class Admission:
         if answer.run != offer.run:
             return self._no(mail, f"wrong run: {answer.run} came, {offer.run} is open", answer)
         if answer.round < offer.round:
-            said = f"late: it answers round {answer.round}, round {offer.round} is open"
+            said = f"{LATE} it answers round {answer.round}, round {offer.round} is open"
             return self._no(mail, said, answer, round=answer.round)
         due = self.turns.due(sender, offer.round)
         turns = range(self.turns.answered(sender, offer.round) + (due is not None))
@@ -173,4 +175,4 @@ class Admission:
 
 def _declined(answer: Decline) -> str:
     memory = f" ({answer.needed} bytes needed, {answer.available} there)" if answer.needed else ""
-    return f"declined: {answer.reason}{memory}"
+    return f"{DECLINED} {answer.reason}{memory}"

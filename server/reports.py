@@ -6,9 +6,10 @@ from typing import Literal
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
+from server.admission import DECLINED, LATE
 from server.journal import Journal, UpdateRow
 
-__all__ = ["RoundReport", "RunResult", "figures", "report_of"]
+__all__ = ["RoundReport", "RunResult", "figures", "report_of", "shortage"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,21 @@ def figures(answers: Sequence[UpdateRow], cohort: tuple[str, ...]) -> dict[str, 
         if values:
             figures[name] = sum(values) / len(values)
     return figures
+
+
+def shortage(answers: Sequence[UpdateRow]) -> tuple[str, str]:
+    """Why a round got too few updates, and what helps against that.
+
+    Args:
+        answers: all that came in the round, in their order.
+    """
+    wait = "a longer --deadline, or fewer --min-updates"
+    refused = [row.reason for row in answers if not row.accepted]
+    if not refused:
+        return ("the others did not answer" if answers else "nobody answered"), wait
+    declined = [reason for reason in refused if reason.startswith(DECLINED)]
+    if declined:
+        return declined[-1], "to mend what the device declines for; its own log says more"
+    if refused[-1].startswith(LATE):
+        return refused[-1], wait
+    return refused[-1], "a lower --rate, or a look at the samples of that device"

@@ -17,7 +17,7 @@ from server.cohort import Cohort, NoDevices, OnWait, RoundsFailed, sample
 from server.collector import Collector
 from server.door import door_of
 from server.journal import Journal, RoundRow
-from server.reports import RoundReport, RunResult, figures, report_of
+from server.reports import RoundReport, RunResult, figures, report_of, shortage
 from server.settings import Settings
 from server.strategies import Strategy, get_strategy
 from server.strategies.robust import require_enough
@@ -256,12 +256,11 @@ class Coordinator:
             raise self._failed(last)
 
     def _failed(self, rounds: list[RoundRow]) -> RoundsFailed:
-        reasons = [row.reason for row in self.journal.updates(self.run_id, rounds[-1].round)]
+        why, hint = shortage(self.journal.updates(self.run_id, rounds[-1].round))
         count = f"{len(rounds)} rounds in a row" if len(rounds) > 1 else "the only round"
         return RoundsFailed(
-            f"{count} got fewer than {self.settings.min_updates} updates"
-            f" ({reasons[-1] if reasons else 'nobody answered'}).",
-            hint="a longer --deadline, or fewer --min-updates",
+            f"{count} got fewer than {self.settings.min_updates} updates ({why}).",
+            hint=hint,
         )
 
 

@@ -69,7 +69,7 @@ def run(
     options = access.to(broker)
     sensor = _sensor(samples, options)
     with _events():
-        run_agent(
+        told = run_agent(
             options,
             site=site,
             device=device,
@@ -78,6 +78,8 @@ def run(
             keep_every=keep_every,
             on_ready=lambda session: say_online(session, options),
         )
+    if not told:
+        raise KeyboardInterrupt
 
 
 @app.command()

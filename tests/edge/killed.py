@@ -23,15 +23,15 @@ Process = subprocess.Popen[str]
 
 @contextmanager
 def agent(
-    broker: LocalBroker, state: Path, samples: str, keep_every: float = 5.0
+    broker: LocalBroker, state: Path, samples: str, keep_every: float = 5.0, device: str = "k1"
 ) -> Iterator[Process]:
-    """`tinyfleet edge run` as device k1 of site lab; killed with SIGKILL at the end, if not before.
+    """`tinyfleet edge run` as a device of site lab; killed with SIGKILL at the end, if not before.
 
     Args:
         samples: as for the command; "-": write lines to its stdin.
     """
-    command = [sys.executable, "-m", "server.cli", "edge", "run", "--id", "k1", "--site", "lab"]
-    command += ["--broker", broker.url, "--samples", samples, "--state", str(state)]
+    command = [sys.executable, "-m", "server.cli", "edge", "run", "--id", device, "--site"]
+    command += ["lab", "--broker", broker.url, "--samples", samples, "--state", str(state)]
     command += ["--keep-every", str(keep_every)]
     log = state.with_suffix(".log").open("a")
     process = subprocess.Popen(

@@ -109,3 +109,6 @@ def test_what_a_command_changes_is_acknowledged_and_seen(
         kill(process)
     hub.state("offline", "k1")
     assert main(command) == 1
+    assert f"is offline at {broker.options.address}, site lab, model {base[:12]}" in (
+        capsys.readouterr().out
+    )

@@ -1,3 +1,7 @@
+import fcntl
+import signal
+import sys
+import termios
 import time
 from functools import partial
 from pathlib import Path
@@ -11,7 +15,17 @@ from edge.learnt import LearntFiles
 from edge.messages import Command, Plan
 from edge.spec import ModelSpec
 from tests.edge.hub import Hub
-from tests.edge.killed import agent, answers, feed, kill, learnt_after, online, until, whole
+from tests.edge.killed import (
+    Process,
+    agent,
+    answers,
+    feed,
+    kill,
+    learnt_after,
+    online,
+    until,
+    whole,
+)
 from tests.edge.models import model, samples, sha
 
 pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="no Mosquitto")
@@ -40,6 +54,64 @@ def test_a_kill_between_two_steps_loses_none_that_was_kept(
     with agent(broker, state, "-"):
         assert online(hub) == base
         assert answers(hub, "a2", x).tobytes() == learnt_after(data, x, y, 0.1)[6].tobytes()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_steps_survive_a_sensor_that_pauses(
+    broker: LocalBroker, hub: Hub, tmp_path: Path, end: signal.Signals
+) -> None:
+    """SIGKILL comes after `--keep-every`; the others may come at any time."""
+    data, state, (x, y) = model(), tmp_path / "state", samples()
+    with agent(broker, state, "-", keep_every=0.2 if end == signal.SIGKILL else 3600) as process:
+        online(hub)
+        base = deployed(hub, data, f"p{end.name}")
+        hub.offer(base, cohort=("k1",), plan=Plan("s", 0.1, 16))
+        feed(process, x[:6], y[:6])
+        if end == signal.SIGKILL:
+            until(lambda: made(state, base) == 6)
+        else:
+            until(lambda: not unread(process))
+            time.sleep(0.1)
+        process.send_signal(end)
+        assert process.wait(10) == {"SIGKILL": -9, "SIGTERM": 0, "SIGINT": 130}[end.name]
+    hub.state("offline", "k1")
+    hub.close_round()
+    steps = made(state, base)
+    assert steps == 6 or end != signal.SIGKILL
+    with agent(broker, state, "-"):
+        assert online(hub) == base
+        expected = learnt_after(data, x, y, 0.1)[steps].tobytes()
+        assert answers(hub, f"p{end.name}2", x).tobytes() == expected
+    log = state.with_suffix(".log").read_text()
+    assert "Traceback" not in log
+    assert (f"learnt before the restart: {steps} step" in log) == (steps > 0), log
+
+
+def unread(process: Process) -> int:
+    """Bytes on an agent's stdin that it has not taken."""
+    assert process.stdin is not None
+    size = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
+
+
+def made(state: Path, base: str) -> int:
+    """How many steps the folder's newest file holds."""
+    return next((learnt.made for learnt, _ in LearntFiles(state).found(base)), 0)
+
+
+def test_a_folder_belongs_to_one_agent(broker: LocalBroker, hub: Hub, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with agent(broker, state, "-") as first:
+        online(hub)
+        base = deployed(hub, model(), "t1")
+        with agent(broker, state, "-", device="k2") as second:
+            assert second.wait(20) == 2
+        assert f"in use by process {first.pid}." in state.with_suffix(".log").read_text()
+        assert hub.payloads("state", "k2") == []
+        kill(first)
+    hub.state("offline", "k1")
+    with agent(broker, state, "-"):
+        assert online(hub) == base
 
 
 def test_what_was_answered_for_survives_whatever_the_interval(
@@ -201,7 +273,7 @@ def test_an_agent_whose_files_are_all_cut_warns_and_comes_online(
     hub.state("offline", "k1")
     hub.close_round()
     names = {path.name for path in state.iterdir()}
-    assert names == {"index.json", "learnt-0", f"{base}.model", f"{base}.base"}
+    assert names == {"index.json", "learnt-0", "lock", f"{base}.model", f"{base}.base"}
     for path in state.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
     with agent(broker, state, str(tmp_path / "s.npz")):
@@ -209,5 +281,6 @@ def test_an_agent_whose_files_are_all_cut_warns_and_comes_online(
         deployed(hub, model(), "f2")
     log = state.with_suffix(".log").read_text()
     for name in ("index.json", "learnt-0", f"{base}.model"):
-        assert any(name in line and "damaged" in line for line in log.splitlines()), log
+        told = [line for line in log.splitlines() if f"{name} is" in line and "damaged" in line]
+        assert len(told) == 1, log
     assert "Traceback" not in log

@@ -47,7 +47,7 @@ def test_a_restarted_device_goes_on_as_if_nothing_had_been(tmp_path: Path, plan:
         worker.train(model(seed), plan)
     assert again.predict(X).tobytes() == worker.predict(X).tobytes()
     for one in (worker, again):  # statistics go on too
-        one._sensor = sensor()
+        one._intake._sensor = sensor()
     assert (
         again.train(model(3), plan).delta.tobytes() == worker.train(model(3), plan).delta.tobytes()
     )
@@ -60,7 +60,7 @@ def test_watching_and_an_added_class_are_kept(tmp_path: Path) -> None:
     watching = Watching(warm_up=8, threshold=1.0)
     worker.watch(8, PLANS[0], watching)
     assert LearntFiles(tmp_path).number == 0
-    worker._sensor = shifted
+    worker._intake._sensor = shifted
     assert worker.watch(32, PLANS[0], watching).learnt > 0
     learnt = worker.predict(X).tobytes()
     assert device(tmp_path).predict(X).tobytes() == learnt

@@ -19,6 +19,7 @@ from edge.compression import Compressor
 from edge.errors import DoesNotFit
 from edge.messages import Command, Plan, Update, decode_update
 from edge.profile import LINUX
+from edge.rivals import Rivals
 from edge.session import DeviceSession
 from edge.topics import DeviceTopics
 from edge.worker import Outcome, TrainResult
@@ -42,11 +43,16 @@ class Puppet:
         self.go.set()
         self.began = threading.Semaphore(0)
         self.delta = np.array([0.5, -1.0, 0.25, 2.0], np.float32)
-        self.closed = False
+        self.closed = self.stopped = False
         self.present = True
 
     def check(self) -> bool:
         return self.present
+
+    waiting = False
+
+    def stop(self) -> None:
+        self.stopped = True
 
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
         return LINUX.thing_description(
@@ -422,6 +428,33 @@ def test_a_lost_connection_is_made_again(stage: Stage) -> None:
     assert answers[0] == answers[1]
     assert len(stage.puppet.trained) == 1
     stage.hub.state("online")
+
+
+def test_two_devices_of_one_name_are_told(
+    broker: LocalBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    if broker.kind == "amqtt":
+        pytest.skip("it lets both stay")
+    topics = DeviceTopics(SITE.site, "d8")
+    with (
+        DeviceSession(broker.options, topics, Puppet()),
+        DeviceSession(broker.options, topics, Puppet()),
+    ):
+        wait_until(lambda: "another client is called lab.d8 there" in caplog.text)
+
+
+def test_who_is_thrown_out_soon_and_again_has_a_rival(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("edge.rivals.time.monotonic", lambda: now)
+    rivals, told = Rivals(), []
+    for lasted in (100, 1, 100, 1, 1, 1, 70, 1, 1):
+        rivals.connected()
+        now += lasted
+        told.append(rivals.lost(7))
+    assert told == [False, False, False, False, True, False, False, False, True]
+    rivals.connected()
+    now += 100
+    assert rivals.lost(142)
 
 
 def test_a_board_that_went_silent_is_offline_until_it_is_back(broker: LocalBroker) -> None:

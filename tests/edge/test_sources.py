@@ -14,6 +14,7 @@ from edge.errors import UsageError
 from edge.faults import SourceError
 from edge.lines import WAITING, JsonLines
 from edge.mqtt_source import MqttSource
+from edge.raw_lines import RawLines
 from edge.sources import open_source
 from edge.topics import check_filter
 from server.cli import main
@@ -154,3 +155,19 @@ def test_what_is_no_topic_filter_is_refused_before_a_broker_is_asked(topic, caps
 @pytest.mark.parametrize("topic", ["a", "#", "+", "a/#", "a/+/b", "/", "a//b", "$share/g/a", "ä b"])
 def test_topic_filters_are_taken(topic) -> None:
     assert check_filter(topic) == topic
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(1, 50), min_size=1, max_size=40))
+def test_raw_lines_are_those_of_the_file_however_it_comes(data: bytes, sizes: list[int]) -> None:
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.left, self.turn = data, 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.turn += 1
+            size = sizes[self.turn % len(sizes)]
+            given, self.left = self.left[:size], self.left[size:]
+            return given
+
+    lines = RawLines(Pipe())
+    assert list(iter(lines.readline, b"")) == io.BytesIO(data).readlines()

@@ -7,8 +7,8 @@ import pytest
 from edge.errors import UsageError
 from edge.messages import Offer, decode_update
 from server.cohort import NoDevices, RoundsFailed, sample
-from server.journal import Journal
-from server.reports import report_of
+from server.journal import Journal, UpdateRow
+from server.reports import report_of, shortage
 from server.rounds import Coordinator, Settings
 from server.strategies import get_strategy
 
@@ -155,10 +155,33 @@ def test_a_round_with_too_few_updates_fails_and_keeps_the_base():
 def test_failure_after_failure_ends_the_run_with_the_last_reason():
     coordinator = coordinate(a_fleet(1, d0=altered(delta=nan)), rounds=9)
     coordinator.cohort = ["d0"]
-    with pytest.raises(RoundsFailed, match="not finite"):
+    with pytest.raises(RoundsFailed, match="not finite") as caught:
         coordinator.run()
+    assert "--rate" in caught.value.hint and "--deadline" not in caught.value.hint
     assert coordinator.journal.run("r").status == "failed"
     assert len(coordinator.journal.rounds("r")) == 3
+
+
+def test_what_is_tried_next_depends_on_why_a_round_failed():
+    def silent(offer, update):
+        return []
+
+    def other(offer, update):
+        return declining(offer, update)
+
+    for fault, said, hint in (
+        (other, "declined:", "what the device declines for"),
+        (silent, "nobody answered", "--deadline"),
+        (altered(delta=nan), "not finite", "--rate"),
+    ):
+        coordinator = coordinate(a_fleet(1, d0=fault), rounds=1, deadline=SILENCE)
+        coordinator.cohort = ["d0"]
+        with pytest.raises(RoundsFailed, match=said) as caught:
+            coordinator.run()
+        assert hint in caught.value.hint
+    assert shortage([UpdateRow("r", 1, "d0", True, "")])[0] == "the others did not answer"
+    late = UpdateRow("r", 1, "d1", False, "late: it answers round 1, round 2 is open")
+    assert "--deadline" in shortage([late])[1]
 
 
 def test_no_device_is_said_so():

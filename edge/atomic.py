@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["read_file", "replace_file", "set_aside", "tidy"]
+__all__ = ["read_file", "replace_file", "set_aside", "shown", "tidy"]
 
 _BESIDE = ".new"
 _log = logging.getLogger("tinyfleet.state")
@@ -72,6 +72,11 @@ def tidy(folder: Path, ours: Callable[[str], bool]) -> None:
             set_aside(path)
 
 
+def shown(path: Path) -> str:
+    """A path for a log: what is no UTF-8 in it is escaped, or who reads the log breaks off."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def set_aside(path: Path) -> None:
     """Give something that is in the way of a file another name, and say so."""
     number = 1
@@ -80,9 +85,13 @@ def set_aside(path: Path) -> None:
     try:
         path.rename(aside)
     except OSError as error:
-        _log.warning("%s is damaged: it is no file, and cannot be moved: %s.", path, error)
+        _log.warning("%s is damaged: it is no file, and cannot be moved: %s.", shown(path), error)
     else:
-        _log.warning("%s is damaged: it is no file. It is called %s now.", path, aside.name)
+        _log.warning(
+            "%s is damaged: it is no file. It is called %s now.",
+            shown(path),
+            shown(Path(aside.name)),
+        )
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -97,4 +106,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("%s cannot be removed: %s.", path, error)
+        _log.warning("%s cannot be removed: %s.", shown(path), error)

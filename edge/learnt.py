@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic import read_file, replace_file
+from edge.atomic import read_file, replace_file, shown
 from edge.errors import TinyfleetError
 from edge.layout import Layout
 from edge.stepping import Steps
@@ -129,7 +129,9 @@ class LearntFiles:
                 yield _learnt(found), base
             elif found["base"] not in lacking:
                 path = self._base(found["base"])
-                _log.warning("%s is missing or damaged; what was learnt on it is left out.", path)
+                _log.warning(
+                    "%s is missing or damaged; what was learnt on it is left out.", shown(path)
+                )
                 lacking.add(found["base"])
 
     def clear(self) -> None:
@@ -161,7 +163,7 @@ class LearntFiles:
         try:
             data = read_file(path)
         except OSError as error:
-            _log.warning("%s is damaged (%s); it is left out.", path, error.strerror)
+            _log.warning("%s is damaged (%s); it is left out.", shown(path), error.strerror)
             return None
         if data is None:
             return None
@@ -175,7 +177,7 @@ class LearntFiles:
                     return fields
             except (TinyfleetError, TypeError, KeyError, ValueError, OverflowError):
                 pass
-        _log.warning("%s is damaged (%d bytes); it is left out.", path, len(data))
+        _log.warning("%s is damaged (%d bytes); it is left out.", shown(path), len(data))
         return None
 
 

@@ -166,7 +166,9 @@ def test_one_damaged_file_is_named_and_the_rest_is_used(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_much_damage_at_once(tmp_path: Path, lived: Live, seed: int) -> None:
+def test_much_damage_at_once(
+    tmp_path: Path, lived: Live, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
     rng = np.random.default_rng(seed)
     lived(tmp_path)
     for path in sorted(tmp_path.iterdir()):
@@ -180,6 +182,7 @@ def test_much_damage_at_once(tmp_path: Path, lived: Live, seed: int) -> None:
             damage = DAMAGES[int(rng.integers(4, len(DAMAGES)))]
             damage(tmp_path / name, rng)
     starts(tmp_path)
+    caplog.text.encode()  # a name that is no UTF-8 is escaped
 
 
 def test_without_an_index_the_newest_whole_model_is_taken(

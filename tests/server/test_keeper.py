@@ -2,6 +2,7 @@
 
 import json
 
+from edge.errors import MissingExtra
 from edge.messages import State
 from edge.profile import LINUX
 from ontology.catalog import Catalog
@@ -129,7 +130,7 @@ def test_an_onnx_result_is_described_in_full(monkeypatch) -> None:
         assert (told["macs"], told["layers"]) == (4 * 12 + 12 * 2, 5)
 
     def missing(data: bytes) -> None:
-        raise describe_onnx.MissingExtra("reading .onnx needs onnx, which is not installed.")
+        raise MissingExtra("reading .onnx needs onnx, which is not installed.")
 
     monkeypatch.setattr(describe_onnx, "onnx_facts", missing)
     with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:

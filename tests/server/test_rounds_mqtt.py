@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="n
 class Agent(SensorWorker):
     """A worker for a real session that trains, runs `before` first, and describes itself."""
 
-    running = None
+    running, waiting = None, False
 
     def __init__(self, seed, before=None):
         super().__init__(LineSensor(seed))
@@ -48,6 +48,9 @@ class Agent(SensorWorker):
 
     def evaluate(self, samples):
         return {"loss": 0.5, "samples": samples}
+
+    def stop(self):
+        pass
 
     def close(self):
         pass

@@ -48,8 +48,8 @@ PEERS = {"tensorflow": "tensorflow-cpu==2.21.0", "litert-torch": "litert-torch==
 PEER_RUNTIME = "ai-edge-litert"
 """The newest files of the peers have operators that tflite-runtime does not know."""
 ROUNDS = 300
-CLIENTS = {"sine": 50, "characters": 10, "presence": 10, "keywords": 10}
-QUERIES = {"sine": 1000, "characters": 15, "presence": 40, "keywords": 40}
+CLIENTS = {"sine": 50, "characters": 10, "presence": 10, "keywords": 200}
+QUERIES = {"sine": 1000, "characters": 15, "presence": 1000, "keywords": 40}
 """Queries of each client; a sine has as many as one likes."""
 AGENT = "agent"
 MOST_LOSS = 0.01

@@ -76,17 +76,19 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
 
 
 def calibration(task: Task, *, clients: int = 40) -> tuple[Float32, Float32]:
-    """Training samples, x and targets, to set int8 ranges with: one episode a client."""
+    """At most 200 samples of training clients, x and targets, to set int8 ranges with.
+
+    They are spread over all clients: ranges of a few would clip what the others give.
+    """
     episodes = [
         task.client(index, "train").episode(
             np.random.default_rng(index), shots=SHOTS[task.name], queries=1
         )
         for index in range(min(clients, task.clients("train")))
     ]
-    return (
-        np.concatenate([episode.support_x for episode in episodes])[:MOST],
-        np.concatenate([episode.support_y for episode in episodes])[:MOST],
-    )
+    x = np.concatenate([episode.support_x for episode in episodes])
+    some = _spread(np.arange(len(x)))
+    return x[some], np.concatenate([episode.support_y for episode in episodes])[some]
 
 
 def evaluation(task: Task, *, clients: int = 40) -> Samples:

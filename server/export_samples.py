@@ -17,8 +17,10 @@ from server.tasks.samples import hits, is_classes, read_samples, squares
 __all__ = ["Trial", "calibration", "evaluation", "trial_of_file", "trial_of_task"]
 
 Float32 = NDArray[np.float32]
-MOST = 200
-"""Samples that are looked at, of either kind."""
+FOR_RANGES = 500
+"""Samples that set ranges, and that weights are refined on, at most."""
+TRIED = 200
+"""Samples that files are tried on, at most."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,17 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
             f"{path} has {len(x)} samples, or values that are no numbers.",
             hint="two samples or more, all of them finite",
         )
-    some = _spread(np.arange(1, len(x), 2))
+    some = _spread(np.arange(1, len(x), 2), TRIED)
     metric = None if y is None else _metric(y, spec.n_out, path)
     said = f"of {path.name}; others of the file set the ranges"
     targets = None if y is None else y[some]
-    return Trial(x[_spread(np.arange(0, len(x), 2))], Samples(x[some], targets, metric, said))
+    return Trial(
+        x[_spread(np.arange(0, len(x), 2), FOR_RANGES)], Samples(x[some], targets, metric, said)
+    )
 
 
-def calibration(task: Task, *, clients: int = 40) -> tuple[Float32, Float32]:
-    """At most 200 samples of training clients, x and targets, to set int8 ranges with.
+def calibration(task: Task, *, clients: int = 50) -> tuple[Float32, Float32]:
+    """At most 500 samples of training clients, x and targets, to set int8 ranges with.
 
     They are spread over all clients: ranges of a few would clip what the others give.
     """
@@ -87,7 +91,7 @@ def calibration(task: Task, *, clients: int = 40) -> tuple[Float32, Float32]:
         for index in range(min(clients, task.clients("train")))
     ]
     x = np.concatenate([episode.support_x for episode in episodes])
-    some = _spread(np.arange(len(x)))
+    some = _spread(np.arange(len(x)), FOR_RANGES)
     return x[some], np.concatenate([episode.support_y for episode in episodes])[some]
 
 
@@ -100,7 +104,7 @@ def evaluation(task: Task, *, clients: int = 40) -> Samples:
     x = np.concatenate([episode.query_x for episode in episodes])
     y = np.concatenate([episode.query_y for episode in episodes])
     there = min(clients, task.clients("test"))
-    some = _spread(np.arange(len(x)))
+    some = _spread(np.arange(len(x)), TRIED)
     return Samples(
         x[some],
         y[some],
@@ -109,9 +113,9 @@ def evaluation(task: Task, *, clients: int = 40) -> Samples:
     )
 
 
-def _spread(indices: NDArray[np.intp]) -> NDArray[np.intp]:
-    """At most 200 of them, from the first to the last."""
-    some = np.linspace(0, len(indices) - 1, min(len(indices), MOST)).astype(int)
+def _spread(indices: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most so many of them, from the first to the last."""
+    some = np.linspace(0, len(indices) - 1, min(len(indices), most)).astype(int)
     return np.asarray(indices[some])
 
 

@@ -1,5 +1,6 @@
 """The agent of a Linux device: a session over a host worker, until it is told to stop."""
 
+import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -85,7 +86,8 @@ def until_signal(stop: threading.Event | None = None) -> Iterator[threading.Even
     ended = stop or threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        ended.set()
+        # The signal may come while this thread holds a lock of the event, or of `threading`.
+        _thread.start_new_thread(ended.set, ())
 
     if threading.current_thread() is not threading.main_thread():
         yield ended

@@ -16,6 +16,16 @@ LOCK = "lock"
 """The file that is locked; it holds the number of the process."""
 
 _log = logging.getLogger("tinyfleet.state")
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """In a child that a sensor forked: only the agent itself has the folder."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -40,11 +50,18 @@ def claimed(folder: Path) -> Iterator[None]:
     with ExitStack() as opened:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-            opened.callback(os.close, file)
+            _held.add(file)
+            opened.callback(_release, file)
             _lock(file, folder)
         except OSError as error:
             _log.warning("%s cannot be locked: %s. No other agent may use it.", folder, error)
         yield
+
+
+def _release(file: int) -> None:
+    if file in _held:
+        _held.remove(file)
+        os.close(file)
 
 
 def _lock(file: int, folder: Path) -> None:

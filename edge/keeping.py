@@ -75,7 +75,7 @@ class Keeper:
         try:
             self._files.save(*self._take())
             self._unwritten = self._refused = False
-        except OSError as error:
+        except Exception as error:  # a full disk, or a learner that cannot be written down
             if not self._refused:
                 _log.warning("what was learnt cannot be kept: %s. A restart will lose it.", error)
             self._refused = True

@@ -1,6 +1,7 @@
 """Lines of a pipe, read so that a program can end while a thread waits for the next one."""
 
 import io
+import select
 from collections import deque
 
 __all__ = ["RawLines"]
@@ -28,6 +29,9 @@ class RawLines:
         """The next line, with its end; the last may have none; nothing where there are no more."""
         while not self._whole:
             chunk = self._raw.read(_CHUNK)
+            if chunk is None:  # it does not wait by itself
+                select.select([self._raw], [], [])
+                continue
             if not chunk:
                 left, self._left = b"".join(self._left), []
                 return left

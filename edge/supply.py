@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+from edge.errors import TinyfleetError
 from edge.intake import Intake, Needs
 from edge.stream import Sample
 from edge.worker import Interrupted
@@ -47,6 +48,8 @@ class Supply:
         self._lock.release()
         try:
             sample = take()
+        except SystemExit as error:  # it would end this thread alone, and silently
+            raise TinyfleetError("the sensor ended itself.") from error
         finally:
             self._lock.acquire()
             self.waiting = False

@@ -4,6 +4,8 @@ import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -239,6 +241,50 @@ def test_a_folder_is_had_by_one_and_free_afterwards(tmp_path: Path) -> None:
         claimed(tmp_path).__enter__()
     with claimed(tmp_path):
         pass
+
+
+def test_a_helper_that_a_sensor_forked_does_not_keep_the_folder(tmp_path: Path) -> None:
+    script = f"""
+import os, time
+from pathlib import Path
+from edge.claim import claimed
+with claimed(Path({str(tmp_path)!r})):
+    if os.fork() == 0:
+        os.close(1)
+        time.sleep(30)
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=20, cwd=Path.cwd())
+    with claimed(tmp_path):
+        assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
+
+
+def test_a_signal_that_comes_while_its_event_is_locked_ends_the_wait() -> None:
+    script = """
+import os, signal, time
+from edge.agent import until_signal
+with until_signal() as ended:
+    with ended._cond:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+    assert ended.wait(10)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=20, cwd=Path.cwd())
+
+
+def test_a_sensor_that_ends_the_program_fails_what_it_was_asked_for(tmp_path: Path) -> None:
+    class Ending:
+        def next_sample(self) -> None:
+            raise SystemExit(3)
+
+        def rewind(self) -> None:
+            pass
+
+    worker = HostWorker(Ending(), store=ArtefactStore(tmp_path))
+    worker.deploy(OLD)
+    with pytest.raises(TinyfleetError, match="ended itself"):
+        worker.evaluate(3)
+    assert worker.predict(X).shape == (len(X), 3)
 
 
 def test_a_rollback_that_is_refused_changes_nothing(tmp_path: Path) -> None:

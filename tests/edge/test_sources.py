@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import threading
 import time
 
 import pytest
@@ -171,3 +173,16 @@ def test_raw_lines_are_those_of_the_file_however_it_comes(data: bytes, sizes: li
 
     lines = RawLines(Pipe())
     assert list(iter(lines.readline, b"")) == io.BytesIO(data).readlines()
+
+
+def test_a_pipe_that_does_not_block_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with io.FileIO(reading) as file:
+        later = threading.Timer(0.1, os.write, (writing, b"one\n"))
+        later.start()
+        lines = RawLines(file)
+        assert lines.readline() == b"one\n"
+        later.join()
+        os.close(writing)
+        assert lines.readline() == b""

@@ -20,6 +20,8 @@ from server.export.reference import LayerValues
 
 __all__ = ["Graph"]
 
+SMALLEST_LOGIT = 2.0**-25
+"""Smallest scale before a softmax: with a finer one TensorFlow Lite Micro ends the process."""
 Weights = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -102,7 +104,8 @@ class Graph:
         moves = parts is not None or (isinstance(layer, PoolSpec) and layer.kind == "mean")
         if int8 and moves:  # the others keep the scale of their input
             # Sums come in steps of the scale of the bias: a finer output would say no more.
-            self._around = Affine.fitted(values, self._calibration, max(step, SMALLEST_SCALE))
+            finest = SMALLEST_LOGIT if layer.activation == "softmax" else SMALLEST_SCALE
+            self._around = Affine.fitted(values, self._calibration, max(step, finest))
         flat = isinstance(layer, LayerSpec) or _name(layer) == "mean"
         out = self._tensor(name, _sizes(layer.out_shape, flat=flat))
         self._append(_operator(layer, inputs, out, int8=int8))

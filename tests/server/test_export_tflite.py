@@ -72,6 +72,14 @@ def test_constants_are_aligned_to_16_bytes():
         assert data.index(bias.tobytes()) % 16 == 0
 
 
+def test_a_softmax_of_zeros_survives_int8():
+    spec = ModelSpec.mlp([2, 3, 4], output="softmax")
+    zero = np.zeros(spec.n_parameters, np.float32)
+    data = tflite.write_int8(spec, zero, inputs(spec, 0), name="zero")
+    for one in runtime.available(data):
+        np.testing.assert_allclose(one.run(inputs(spec, 1)), 0.25, atol=1 / 256)
+
+
 def test_a_dead_row_and_zero_weights_survive_int8():
     spec = ModelSpec.mlp([2, 3, 2])
     zero = np.zeros(spec.n_parameters, np.float32)

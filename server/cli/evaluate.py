@@ -108,7 +108,7 @@ def evaluate(
         )
     if catalog is not None:
         data_name = name if data is None else f"{name}: {data.name}"
-        _note(catalog, file, name, chosen.metric, data_name, measured.rows())
+        _note(catalog, file, model, name, chosen.metric, data_name, measured.rows())
     found = measured.as_dict() | {"task": chosen.description}
     if as_json:
         print_json(found)
@@ -132,14 +132,15 @@ def evaluate(
 
 
 def _note(
-    catalog: Path, file: bytes, task: str, metric: str, dataset: str, rows: "Iterable[Any]"
-) -> None:
+    catalog: Path, file: bytes, model: str, task: str, metric: str, dataset: str,
+    rows: "Iterable[Any]",
+) -> None:  # fmt: skip
     """Put the figures of the model itself, with their intervals, into a catalogue."""
     from edge.artifact import Artifact
     from ontology.catalog import Catalog
     from ontology.describe.metrics import Measurement
     from server.cli.catalog_folder import located
-    from server.model_facts import make_known
+    from server.model_facts import make_known, name_of
 
     artifact = Artifact(file)
     figures = {
@@ -151,5 +152,5 @@ def _note(
         if row in ("before", "after")  # the others are no figures of this file
     }  # fmt: skip
     with Catalog.open(located(catalog)) as opened:
-        make_known(opened, artifact, name=artifact.name or task, task=task)
+        make_known(opened, artifact, name=name_of(artifact, Path(model)), task=task)
         opened.put_metrics(artifact.sha256, figures)

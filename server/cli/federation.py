@@ -148,7 +148,9 @@ def run(
     first = base_model(chosen, base, seed)
     with (
         open_trackers(log, name) as trackers,
-        Run(RunFolder(out / name), link, config=configured) as running,
+        Run(
+            RunFolder(out / name), link, config=configured, base_name=base.stem if base else ""
+        ) as running,
     ):
         found = running.transport.wait_for(devices, deadline, say_waiting())
         if len(found) < devices:

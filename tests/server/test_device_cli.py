@@ -316,7 +316,7 @@ def test_a_catalogue_learns_what_devices_run_from_the_broker(
         rows = {str(row["device"]): row for row in catalog.query("who-runs-what")}
     for name in FLEET.split(","):
         row = rows[f"urn:tinyfleet:lab:{name}"]
-        assert (row["name"], row["dataType"]) == ("test 5", "float32")
+        assert (row["name"], row["dataType"]) == (f"test 5 {sha(model(5))[:12]}", "float32")
 
 
 def test_what_came_with_another_digest_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:

@@ -184,6 +184,12 @@ def rollback(
     from edge.messages import Command
 
     found = _asked(where, Command("rollback", ""), access.to(broker), catalog, site, timeout)
+    if catalog is None and any(one.ok for one in found):
+        typer.echo(
+            "no catalogue was told what they run now; the next command with --catalog, such as"
+            " `device evaluate --catalog runs/latest/catalog`, tells it",
+            err=True,
+        )
     return _show(found, {"rolled back": lambda one: "yes"}, as_json)
 
 

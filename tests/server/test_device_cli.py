@@ -186,6 +186,28 @@ def test_devices_go_back_one_model_and_no_further(say: Any, deployed: Any) -> No
     assert all(one["reason"] and one["model"] == sha(model(1)) for one in by_name(out).values())
 
 
+def test_a_rollback_says_that_no_catalogue_was_told(
+    say: Any, deployed: Any, tmp_path: Path
+) -> None:
+    def told() -> str:
+        with Catalog.open(tmp_path / "c", read_only=True) as catalog:
+            (row,) = (r for r in catalog.query("who-runs-what") if str(r["device"]).endswith("pi"))
+        return str(row["model"])
+
+    deployed(model(1), model(2), where="pi")
+    first, second = (f"urn:sha256:{sha(model(seed))}" for seed in (1, 2))
+    asked = ["--where", "pi", "--catalog", tmp_path / "c"]
+    code, _, err = say("device", "evaluate", *asked, "--samples", "4")
+    assert code == 0 and not err and told() == second
+    code, _, err = say("device", "rollback", "--where", "pi")
+    assert code == 0 and "no catalogue was told" in err and told() == second
+    code, _, err = say("device", "evaluate", *asked, "--samples", "4")
+    assert code == 0 and told() == first
+    deployed(model(2), where="pi")
+    code, _, err = say("device", "rollback", *asked)
+    assert code == 0 and not err and told() == first
+
+
 def test_devices_watch_and_learn_while_the_losses_have_drifted(
     broker: LocalBroker, say: Any, fleet: Any, deployed: Any
 ) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
+
+if TYPE_CHECKING:
+    from server.standing import Standing
+    from server.tasks.own import OwnTask
 
 
 def evaluate(
@@ -113,6 +117,9 @@ def evaluate(
     if as_json:
         print_json(found)
         return
+    if isinstance(chosen, OwnTask):
+        _print_own(measured, chosen)
+        return
     many, drawn = found["clients"], found["episodes of each"]
     typer.echo(
         f"{chosen.metric} of {many} unseen client{'s' * (many != 1)}, {drawn} "
@@ -129,6 +136,24 @@ def evaluate(
         for name, each, worst in measured.rows()
     ]
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
+
+
+def _print_own(measured: "Standing", task: "OwnTask") -> None:
+    """Say how a model does on samples of one's own, over the draws of what it learns from."""
+    _, draws, trained = measured.pairs.shape
+    shots, held = measured.shots, task.samples - measured.shots
+    typer.echo(f"{task.metric} on {task.file}, {task.samples} samples with a label")
+    if trained > 1:
+        typer.echo(
+            f"{draws} draw{'s' * (draws != 1)}: {shots} samples to learn from, measured on the "
+            f"other {held}"
+        )
+    names = ["as it is", f"adapted to {shots} samples"][:trained]
+    rows = []
+    for name, drawn in zip(names, measured.pairs[0].T, strict=True):
+        spread = [f"{drawn.min():.3f}", f"{drawn.max():.3f}"] if draws > 1 else []
+        rows.append([name, f"{drawn.mean():.3f}", *spread])
+    print_table(["model", "mean", *["lowest", "highest"] * (draws > 1)], rows)
 
 
 def _note(

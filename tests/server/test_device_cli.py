@@ -167,7 +167,15 @@ def test_devices_predict_what_the_model_says(say: Any, deployed: Any, tmp_path: 
             expected = OnlineLearner(model()).predict_many(x[:3])
             np.testing.assert_allclose(one["y"], expected, rtol=1e-5)
     code, out, _ = say(*asked)
-    assert code == 0 and len(out.splitlines()) == 1 + 2 * 5
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 1 + 2 * 5
+    assert lines[0].split() == ["device", "model", "input", "outputs", "largest", "right", "reason"]
+    answers = OnlineLearner(model()).predict_many(x)
+    for number, line in enumerate(lines[1:6]):
+        cells, largest = line.split(), int(answers[number].argmax())
+        assert cells[3:6] == [f"{value:.4f}" for value in answers[number]]
+        right = ["yes"] if largest == y[number] else ["no,", str(y[number])]
+        assert cells[6:] == [str(largest), *right]
     np.savez(tmp_path / "wide.npz", x=np.zeros((2, 9)))
     code, out, _ = say("device", "predict", "--where", FLEET, "--samples", tmp_path / "wide.npz")
     assert code == 1 and len(out.splitlines()) == 3

@@ -11,11 +11,11 @@ from edge.messages import Decline, MessageError, Offer, Update, decode_update
 from server.transports.base import Mail
 from server.turns import Turns, offer_id
 
-__all__ = ["DECLINED", "LATE", "NORM_MULTIPLE", "Admission", "Verdict", "norm_limit"]
+__all__ = ["DECLINED", "LATE", "NORM_MULTIPLE", "SILENT", "Admission", "Verdict", "norm_limit"]
 
 _LONGEST_REASON = 300
-DECLINED, LATE = "declined:", "late:"
-"""How the reason begins where the device declined, and where its answer came too late."""
+DECLINED, LATE, SILENT = "declined:", "late:", "no answer:"
+"""How the reason begins where the device declined, answered too late, or not at all."""
 
 NORM_MULTIPLE = 10.0
 """A delta longer than this many times the base is refused, unless a run says otherwise."""

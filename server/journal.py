@@ -6,7 +6,7 @@ process killed at any point loses nothing that was acknowledged.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -151,7 +151,10 @@ class Journal:
         """Enter an answer; `delta` is the float32 [n] of an accepted one."""
         blob = None if delta is None else np.ascontiguousarray(delta, "<f4").tobytes()
         with self._transaction():
-            self._db.execute(
+            self._add(row, blob)
+
+    def _add(self, row: UpdateRow, blob: bytes | None) -> None:
+        self._db.execute(
                 "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
                  row.loss_first, row.loss_mean, row.loss_last, row.bytes,
@@ -169,10 +172,13 @@ class Journal:
         metrics: Mapping[str, float],
         time: float,
         failed: bool = False,
+        silent: Sequence[UpdateRow] = (),
     ) -> None:
-        """Enter the end of a round together with its checkpoint."""
+        """Enter the end of a round together with its checkpoint, and who did not answer in it."""
         with self._transaction():
             self._keep(result, artifact)
+            for row in silent:
+                self._add(row, None)
             self._db.execute(
                 "UPDATE rounds SET status=?, result=?, metrics=?, ended=? WHERE run=? AND round=?",
                 ("failed" if failed else "closed", result, json.dumps(dict(metrics)), time, run,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from edge.artifact import Artifact
 from edge.errors import TinyfleetError
 from edge.messages import State
-from server.model_facts import knows, make_known, model_facts
+from server.model_facts import heard_name, known_name, knows, make_known, model_facts
 
 if TYPE_CHECKING:
     from edge.mqtt import BrokerOptions
@@ -118,7 +118,7 @@ class Keeper:
         artifact = Artifact(payload)
         if artifact.sha256 != sha256:
             raise TinyfleetError(f"model {sha256[:12]} came with another digest.")
-        make_known(self.catalog, artifact, name=artifact.name or sha256[:12])
+        make_known(self.catalog, artifact, name=heard_name(artifact))
 
     def flush(self) -> None:
         """Wait until everything that came so far is written."""
@@ -131,7 +131,9 @@ class Keeper:
         return DEVICE_IRI.format(site=self._site, device=device)
 
     def started(self, base: Artifact, *, name: str, task: str) -> None:
-        """A run begins with this model."""
+        """A run begins with this model; one that the catalogue has a name for keeps it."""
+        self.flush()
+        name = known_name(self.catalog, base) or name
         self.catalog.put_model(model_facts(base), name=name, task=task)
 
     def finished(self, report: "RoundReport", result: Artifact, *, name: str, task: str) -> None:

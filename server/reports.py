@@ -1,15 +1,15 @@
 """What a round and a run came to, as the journal tells it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
-from server.admission import DECLINED, LATE
-from server.journal import Journal, UpdateRow
+from server.admission import DECLINED, LATE, SILENT
+from server.journal import Journal, RoundRow, UpdateRow
 
-__all__ = ["RoundReport", "RunResult", "figures", "report_of", "shortage"]
+__all__ = ["RoundReport", "RunResult", "figures", "report_of", "shortage", "silent"]
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,36 @@ def figures(answers: Sequence[UpdateRow], cohort: tuple[str, ...]) -> dict[str, 
     return figures
 
 
+def silent(
+    row: RoundRow, answers: Sequence[UpdateRow], *, away: Collection[str], time: float
+) -> list[UpdateRow]:
+    """What is entered for those of a round's cohort of whom nothing came while it was open.
+
+    Args:
+        row: the round, about to be closed.
+        answers: all that came in it.
+        away: devices that are offline now.
+        time: seconds since 1970.
+    """
+    missing = sorted(set(row.cohort) - {answer.device for answer in answers})
+    why = {True: "it went offline", False: "the deadline passed"}
+    return [
+        UpdateRow(row.run, row.round, name, False, f"{SILENT} {why[name in away]}", time=time)
+        for name in missing
+    ]
+
+
 def shortage(answers: Sequence[UpdateRow]) -> tuple[str, str]:
     """Why a round got too few updates, and what helps against that.
 
     Args:
-        answers: all that came in the round, in their order.
+        answers: the journal's of the round, in their order.
     """
     wait = "a longer --deadline, or fewer --min-updates"
-    refused = [row.reason for row in answers if not row.accepted]
+    came = [row for row in answers if not row.reason.startswith(SILENT)]
+    refused = [row.reason for row in came if not row.accepted]
     if not refused:
-        return ("the others did not answer" if answers else "nobody answered"), wait
+        return ("the others did not answer" if came else "nobody answered"), wait
     declined = [reason for reason in refused if reason.startswith(DECLINED)]
     if declined:
         return declined[-1], "to mend what the device declines for; its own log says more"

@@ -16,7 +16,7 @@ from edge.messages import Command
 from edge.mqtt import BrokerOptions
 from edge.topics import SiteTopics
 from server.keeper import Keeper
-from server.model_facts import make_known
+from server.model_facts import make_known, name_of
 from server.model_file import read_model
 from server.reach import reached
 from server.transports.mqtt import MqttTransport
@@ -127,7 +127,7 @@ def roll_out(
     artifact = read_model(path, onnx=True)
     with reached(where, options, site=site, catalog=catalog) as reach:
         if catalog is not None:
-            make_known(reach.catalog, artifact, name=artifact.name or path.stem)
+            make_known(reach.catalog, artifact, name=name_of(artifact, path))
         devices = reach.devices(model=artifact.sha256)
         return deploy(reach.transport, artifact, devices, keeper=reach.keeper, timeout=timeout)
 

@@ -17,7 +17,7 @@ from server.cohort import Cohort, NoDevices, OnWait, RoundsFailed, sample
 from server.collector import Collector
 from server.door import door_of
 from server.journal import Journal, RoundRow
-from server.reports import RoundReport, RunResult, figures, report_of, shortage
+from server.reports import RoundReport, RunResult, figures, report_of, shortage, silent
 from server.settings import Settings
 from server.strategies import Strategy, get_strategy
 from server.strategies.robust import require_enough
@@ -241,12 +241,15 @@ class Coordinator:
             parameters = base.parameters()
             parameters[part] = self.strategy.aggregate(parameters[part], updates, row.outer_rate)
             result = base.with_parameters(parameters)
-        metrics = figures(self.journal.updates(row.run, row.round), row.cohort)
+        answers, now = self.journal.updates(row.run, row.round), time.time()
+        due = len(updates) < self.strategy.buffer  # else the others are not needed any more
+        missing = silent(row, answers, away=self._attendance.away(), time=now) if due else []
+        metrics = figures(answers, row.cohort)
         if self.evaluate is not None:
             metrics.update(self.evaluate(row.round, result))
         self.journal.close_round(
             row.run, row.round, result=result.sha256, artifact=result.data, metrics=metrics,
-            time=time.time(), failed=failed,
+            time=time.time(), failed=failed, silent=missing,
         )  # fmt: skip
         return report_of(self.journal, row.run, row.round)
 

@@ -59,6 +59,11 @@ class RunConfig:
     task_options: Mapping[str, Any] = field(default_factory=dict)
     cohort: str = ""
 
+    @property
+    def model_name(self) -> str:
+        """What the models that its rounds make are called; a name means the newest of them."""
+        return f"{self.task}-{self.run}"
+
 
 class RunFolder:
     """The folder of one run.
@@ -140,6 +145,7 @@ class Run:
         options: where the broker is.
         config: what it is; None: what the journal says.
         catalog: another catalogue than the folder's own.
+        base_name: what to call a base whose file has no name inside.
     """
 
     def __init__(
@@ -149,8 +155,9 @@ class Run:
         *,
         config: RunConfig | None = None,
         catalog: Path | None = None,
+        base_name: str = "",
     ) -> None:
-        self.folder, self._options = folder, options
+        self.folder, self._options, self._base_name = folder, options, base_name
         self._given, self._catalog_path = config, catalog or folder.catalog
         self._open = ExitStack()
         self._coordinator: Coordinator | None = None
@@ -192,7 +199,7 @@ class Run:
     @property
     def model_name(self) -> str:
         """What the run's models are called in the catalogue."""
-        return f"{self.config.task}-{self.config.run}"
+        return self.config.model_name
 
     def play(
         self,
@@ -218,7 +225,8 @@ class Run:
                 self.transport, self.journal, config.run, cohort=asked, evaluate=evaluate
             )
         else:
-            self.keeper.started(base, name=self.model_name, task=config.task)
+            name = base.name or self._base_name or base.sha256[:12]
+            self.keeper.started(base, name=name, task=config.task)
             coordinator = Coordinator(
                 self.transport,
                 self.journal,

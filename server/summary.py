@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from server.journal import Journal
+from server.journal import Journal, RoundRow
 from server.run import read_config
 
 __all__ = ["summary"]
@@ -31,9 +31,17 @@ def summary(journal: Journal) -> dict[str, Any]:
         "updates accepted": sum(update.accepted for update in updates),
         "bytes received": sum(update.bytes for update in updates),
         **figures,
+        **_losses(ended),
         "model": journal.current(config.run),
         "refused": [
             {"round": entry.round, "device": entry.device, "reason": entry.reason}
             for entry in journal.rejected(config.run)
         ],
     }
+
+
+def _losses(rounds: list[RoundRow]) -> dict[str, float]:
+    """The mean training loss of the first and the last round that has one."""
+    known = [row.metrics["loss_mean"] for row in rounds if "loss_mean" in row.metrics]
+    which = {"first": known[:1], "last": known[-1:]}
+    return {f"training loss, {at} round": round(x, 4) for at, found in which.items() for x in found}

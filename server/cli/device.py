@@ -29,7 +29,6 @@ CatalogToAsk = Annotated[
 ]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for the answers.")]
 Columns = dict[str, Callable[["Answer"], Any]]
-_SHOWN = 8  # outputs of a prediction in a table
 _DIGEST = 12
 
 
@@ -84,17 +83,21 @@ def predict(
 ) -> int:
     """Send inputs to devices and print what their model answers; nothing is learnt.
 
+    With several outputs the index of the largest is printed; if the file has classes, whether it
+    is right.
+
     Example: tinyfleet server device predict --where mcu-1 --samples samples.npz --count 3
     """
     from edge.messages import Command
+    from server.cli.predictions import prediction_table
     from server.tasks.samples import read_samples
 
-    x = read_samples(samples, labels=False).x[:count]
+    given = read_samples(samples, labels=False)
+    x, y = given.x[:count], given.y[:count]
     found = _asked(where, Command("predict", "", x=x), access.to(broker), catalog, site, timeout)
     if as_json:
         return _show(found, {}, as_json)
-    rows = [row for one in found for row in _predictions(one)]
-    print_table(["device", "model", "input", "outputs", "reason"], rows)
+    print_table(*prediction_table(found, y))
     return _code(found)
 
 
@@ -184,6 +187,12 @@ def rollback(
     from edge.messages import Command
 
     found = _asked(where, Command("rollback", ""), access.to(broker), catalog, site, timeout)
+    if catalog is None and any(one.ok for one in found):
+        typer.echo(
+            "no catalogue was told what they run now; the next command with --catalog, such as"
+            " `device evaluate --catalog runs/latest/catalog`, tells it",
+            err=True,
+        )
     return _show(found, {"rolled back": lambda one: "yes"}, as_json)
 
 
@@ -225,20 +234,6 @@ def _document(one: "Answer") -> dict[str, Any]:
         for name, value in one.result.items()
     }
     return known | result | ({} if one.y is None else {"y": one.y.tolist()})
-
-
-def _predictions(one: "Answer") -> list[list[Any]]:
-    model = _short(one.model)
-    if one.y is None:
-        return [[one.device, model, "-", "-", one.reason]]
-    return [
-        [one.device, model, number, _outputs(row.tolist()), ""] for number, row in enumerate(one.y)
-    ]
-
-
-def _outputs(values: list[float]) -> str:
-    more = f" ... {len(values)} in all" if len(values) > _SHOWN else ""
-    return " ".join(f"{value:.4g}" for value in values[:_SHOWN]) + more
 
 
 def _number(value: Any) -> str:

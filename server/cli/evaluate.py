@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from server.cli.options import AsJson, TaskOptions, print_json, print_table, values_of
+
+if TYPE_CHECKING:
+    from server.standing import Standing
+    from server.tasks.own import OwnTask
 
 
 def evaluate(
@@ -108,10 +112,13 @@ def evaluate(
         )
     if catalog is not None:
         data_name = name if data is None else f"{name}: {data.name}"
-        _note(catalog, file, name, chosen.metric, data_name, measured.rows())
+        _note(catalog, file, model, name, chosen.metric, data_name, measured.rows())
     found = measured.as_dict() | {"task": chosen.description}
     if as_json:
         print_json(found)
+        return
+    if isinstance(chosen, OwnTask):
+        _print_own(measured, chosen)
         return
     many, drawn = found["clients"], found["episodes of each"]
     typer.echo(
@@ -131,15 +138,34 @@ def evaluate(
     print_table([chosen.metric, "mean", "95 % from", "to", "worst decile"], rows)
 
 
+def _print_own(measured: "Standing", task: "OwnTask") -> None:
+    """Say how a model does on samples of one's own, over the draws of what it learns from."""
+    _, draws, trained = measured.pairs.shape
+    shots, held = measured.shots, task.samples - measured.shots
+    typer.echo(f"{task.metric} on {task.file}, {task.samples} samples with a label")
+    if trained > 1:
+        typer.echo(
+            f"{draws} draw{'s' * (draws != 1)}: {shots} samples to learn from, measured on the "
+            f"other {held}"
+        )
+    names = ["as it is", f"adapted to {shots} samples"][:trained]
+    rows = []
+    for name, drawn in zip(names, measured.pairs[0].T, strict=True):
+        spread = [f"{drawn.min():.3f}", f"{drawn.max():.3f}"] if draws > 1 else []
+        rows.append([name, f"{drawn.mean():.3f}", *spread])
+    print_table(["model", "mean", *["lowest", "highest"] * (draws > 1)], rows)
+
+
 def _note(
-    catalog: Path, file: bytes, task: str, metric: str, dataset: str, rows: "Iterable[Any]"
-) -> None:
+    catalog: Path, file: bytes, model: str, task: str, metric: str, dataset: str,
+    rows: "Iterable[Any]",
+) -> None:  # fmt: skip
     """Put the figures of the model itself, with their intervals, into a catalogue."""
     from edge.artifact import Artifact
     from ontology.catalog import Catalog
     from ontology.describe.metrics import Measurement
     from server.cli.catalog_folder import located
-    from server.model_facts import make_known
+    from server.model_facts import make_known, name_of
 
     artifact = Artifact(file)
     figures = {
@@ -151,5 +177,5 @@ def _note(
         if row in ("before", "after")  # the others are no figures of this file
     }  # fmt: skip
     with Catalog.open(located(catalog)) as opened:
-        make_known(opened, artifact, name=artifact.name or task, task=task)
+        make_known(opened, artifact, name=name_of(artifact, Path(model)), task=task)
         opened.put_metrics(artifact.sha256, figures)

@@ -148,7 +148,9 @@ def run(
     first = base_model(chosen, base, seed)
     with (
         open_trackers(log, name) as trackers,
-        Run(RunFolder(out / name), link, config=configured) as running,
+        Run(
+            RunFolder(out / name), link, config=configured, base_name=base.stem if base else ""
+        ) as running,
     ):
         found = running.transport.wait_for(devices, deadline, say_waiting())
         if len(found) < devices:
@@ -199,15 +201,18 @@ def resume(
 
 @app.command()
 def status(folder: RunPath, as_json: AsJson = False) -> None:
-    """Say how far a run is, how it does, and what was refused and why.
+    """Say how far a run is, how it does, what was refused and why, and who did not answer.
 
     Example: tinyfleet server status runs/latest
     """
+    from server.cli.program import program
     from server.journal import Journal
     from server.run import RunFolder
     from server.summary import summary
+    from server.tasks import OWN
 
-    with Journal(RunFolder.existing(folder).journal) as journal:
+    existing = RunFolder.existing(folder)
+    with Journal(existing.journal) as journal:
         found = summary(journal)
     if as_json:
         print_json(found)
@@ -217,8 +222,15 @@ def status(folder: RunPath, as_json: AsJson = False) -> None:
     if refused:
         typer.echo("")
         print_table(
-            ["round", "device", "refused because"],
+            ["round", "device", "did not count because"],
             [[row["round"], row["device"], row["reason"]] for row in refused],
+        )
+    if found["task"] == OWN:
+        typer.echo("")
+        model = next(iter(sorted(existing.models.glob("model.*"))), "MODEL")
+        typer.echo(
+            f"how good it is on samples of yours: {program()} server evaluate {model} --task own"
+            " --data samples.npz"
         )
 
 

@@ -88,7 +88,7 @@ def _contributions(run: Run) -> Section:
         rows.append([device, row["board"], row["core"], ram, updates, samples])
     header = ["device", "board", "core", "RAM kB", "updates accepted", "samples learnt"]
     refused = run.journal.rejected(run.config.run)
-    prose = f"{len(refused)} updates were refused." + "".join(
+    prose = f"{len(refused)} updates were refused or did not come." + "".join(
         f" Round {entry.round}, {entry.device}: {entry.reason}." for entry in refused[:5]
     )
     return Section("The fleet", prose, header=header, rows=rows)

@@ -179,7 +179,7 @@ def _devices(view: RunView) -> Section:
              byte_text(sum(row.bytes for row in mine)),
              next((row.reason for row in reversed(mine) if not row.accepted), "")]
         )  # fmt: skip
-    header = ["device", "updates counted", "refused", "steps", "bytes up", "last refusal"]
+    header = ["device", "updates counted", "not counted", "steps", "bytes up", "why not"]
     return Section("The fleet", header=header, rows=rows)
 
 

@@ -71,6 +71,11 @@ class OwnTask:
             )
 
     @property
+    def file(self) -> str:
+        """Name of the file of samples; empty where there is none."""
+        return "" if self._client is None else self._client.name
+
+    @property
     def samples(self) -> int:
         """How many samples with a label there are here."""
         return 0 if self._client is None else len(self._client.x)

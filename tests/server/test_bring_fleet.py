@@ -26,6 +26,7 @@ from edge.sources import Replay
 from edge.split import split
 from edge.store import ArtefactStore
 from edge.topics import SiteTopics
+from ontology.catalog import Catalog
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
 from server.cli.app import main
@@ -247,6 +248,13 @@ def test_rounds_from_the_command_line_need_no_task_of_ours(
         assert main(line) == ExitCode.USAGE
         assert "--base model.tflite" in capsys.readouterr().err
     (learnt,) = (tmp_path / "runs").rglob("model.f32.tflite")
+    run = learnt.parents[1]
+    with Catalog.open(run / "catalog", read_only=True) as catalog:
+        found = catalog.query("SELECT ?model ?name { ?model dct:title ?name }")
+        names = {str(row["model"]): row["name"] for row in found}
+    first = names.pop(f"urn:sha256:{Artifact(SMALL).sha256}")
+    assert first == Artifact(SMALL).name != ""
+    assert len(names) == 2 and set(names.values()) == {f"own-{run.name}"}
     before, after = HostWorker(Replay(*small_samples())), HostWorker(Replay(*small_samples()))
     before.deploy(SMALL)
     after.deploy(learnt.read_bytes())

@@ -167,7 +167,15 @@ def test_devices_predict_what_the_model_says(say: Any, deployed: Any, tmp_path: 
             expected = OnlineLearner(model()).predict_many(x[:3])
             np.testing.assert_allclose(one["y"], expected, rtol=1e-5)
     code, out, _ = say(*asked)
-    assert code == 0 and len(out.splitlines()) == 1 + 2 * 5
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 1 + 2 * 5
+    assert lines[0].split() == ["device", "model", "input", "outputs", "largest", "right", "reason"]
+    answers = OnlineLearner(model()).predict_many(x)
+    for number, line in enumerate(lines[1:6]):
+        cells, largest = line.split(), int(answers[number].argmax())
+        assert cells[3:6] == [f"{value:.4f}" for value in answers[number]]
+        right = ["yes"] if largest == y[number] else ["no,", str(y[number])]
+        assert cells[6:] == [str(largest), *right]
     np.savez(tmp_path / "wide.npz", x=np.zeros((2, 9)))
     code, out, _ = say("device", "predict", "--where", FLEET, "--samples", tmp_path / "wide.npz")
     assert code == 1 and len(out.splitlines()) == 3
@@ -184,6 +192,28 @@ def test_devices_go_back_one_model_and_no_further(say: Any, deployed: Any) -> No
     code, out, _ = say("device", "rollback", "--where", FLEET, "--json")
     assert code == 1
     assert all(one["reason"] and one["model"] == sha(model(1)) for one in by_name(out).values())
+
+
+def test_a_rollback_says_that_no_catalogue_was_told(
+    say: Any, deployed: Any, tmp_path: Path
+) -> None:
+    def told() -> str:
+        with Catalog.open(tmp_path / "c", read_only=True) as catalog:
+            (row,) = (r for r in catalog.query("who-runs-what") if str(r["device"]).endswith("pi"))
+        return str(row["model"])
+
+    deployed(model(1), model(2), where="pi")
+    first, second = (f"urn:sha256:{sha(model(seed))}" for seed in (1, 2))
+    asked = ["--where", "pi", "--catalog", tmp_path / "c"]
+    code, _, err = say("device", "evaluate", *asked, "--samples", "4")
+    assert code == 0 and not err and told() == second
+    code, _, err = say("device", "rollback", "--where", "pi")
+    assert code == 0 and "no catalogue was told" in err and told() == second
+    code, _, err = say("device", "evaluate", *asked, "--samples", "4")
+    assert code == 0 and told() == first
+    deployed(model(2), where="pi")
+    code, _, err = say("device", "rollback", *asked)
+    assert code == 0 and not err and told() == first
 
 
 def test_devices_watch_and_learn_while_the_losses_have_drifted(
@@ -316,7 +346,7 @@ def test_a_catalogue_learns_what_devices_run_from_the_broker(
         rows = {str(row["device"]): row for row in catalog.query("who-runs-what")}
     for name in FLEET.split(","):
         row = rows[f"urn:tinyfleet:lab:{name}"]
-        assert (row["name"], row["dataType"]) == ("test 5", "float32")
+        assert (row["name"], row["dataType"]) == (f"test 5 {sha(model(5))[:12]}", "float32")
 
 
 def test_what_came_with_another_digest_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:

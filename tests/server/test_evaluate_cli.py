@@ -279,7 +279,24 @@ def test_what_cannot_be_trained_is_measured_as_it_is(capsys, tmp_path) -> None:
     assert (found["shots"], found["episodes of each"]) == (0, 1)
     assert main(["server", "evaluate", str(model), "--task", "own", "--data", str(path)]) == 0
     shown = capsys.readouterr().out
-    assert "accuracy of 1 unseen client, 1 episode each, 0 shots" in shown
+    first, header, row = shown.splitlines()
+    assert first == "accuracy on own.npz, 60 samples with a label"
+    assert header.split() == ["model", "mean"]
+    assert row.split() == ["as", "it", "is", f"{found['before']['mean']:.3f}"]
+
+
+def test_samples_of_ones_own_are_told_in_plain_words(capsys, tmp_path, mine) -> None:
+    line = ["server", "evaluate", str(mine), "--task", "own", "--rate", "0.1"]
+    line += ["--data", str(clusters(tmp_path / "own.npz"))]
+    assert main(line) == 0
+    first, draws, header, *rows = capsys.readouterr().out.splitlines()
+    assert first == "accuracy on own.npz, 60 samples with a label"
+    assert draws == "3 draws: 20 samples to learn from, measured on the other 40"
+    assert header.split() == ["model", "mean", "lowest", "highest"]
+    assert [row.split("  ")[0] for row in rows] == ["as it is", "adapted to 20 samples"]
+    for row in rows:
+        mean, low, high = map(float, row.split()[-3:])
+        assert low <= mean <= high
 
 
 @pytest.mark.parametrize(

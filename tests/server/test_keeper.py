@@ -1,14 +1,19 @@
 """What devices say becomes facts; what is broken or foreign does not."""
 
 import json
+from pathlib import Path
 
+from edge.artifact import Artifact
 from edge.errors import MissingExtra
 from edge.messages import State
 from edge.profile import LINUX
 from ontology.catalog import Catalog
-from server.journal import UpdateRow
+from server.journal import Journal, UpdateRow
 from server.keeper import Keeper
+from server.model_facts import name_of
 from server.reports import RoundReport
+from server.run import RunFolder
+from tests.server.recorded import record
 
 SHA = "ab" * 32
 
@@ -66,7 +71,6 @@ def test_a_device_that_answers_twice_in_a_round_is_one_contribution() -> None:
 
 
 def test_an_export_says_what_it_cost_on_a_core() -> None:
-    from edge.artifact import Artifact
     from edge.spec import ModelSpec
     from ontology.describe.needs import Cost
     from ontology.match import Wishes, fits
@@ -101,11 +105,48 @@ def test_changes_that_wait_are_written_together() -> None:
         assert len(catalog.query("SELECT ?d { ?d tf:online true }")) == 30
 
 
+def test_a_model_keeps_the_name_that_it_was_given() -> None:
+    """A base that devices run already is heard of before the run that begins with it."""
+    from server.export import tflite
+    from tests.edge.models import SPEC
+
+    files = (tflite.write(SPEC, SPEC.initial(seed), name="mine") for seed in (4, 5))
+    base, other = map(Artifact, files)
+
+    def names(catalog: Catalog) -> dict[str, object]:
+        found = catalog.query("SELECT ?model ?name { ?model dct:title ?name }")
+        return {str(row["model"]): row["name"] for row in found}
+
+    def iri(artifact: Artifact) -> str:
+        return f"urn:sha256:{artifact.sha256}"
+
+    with Catalog.open() as catalog, Keeper(catalog, site="lab") as keeper:
+        for artifact in (base, other):
+            keeper.found(artifact.sha256, artifact.data)
+        keeper.started(base, name="mine", task="own")
+        assert names(catalog) == {iri(base): "mine", iri(other): f"mine {other.sha256[:12]}"}
+        assert catalog.ask(f'ASK {{ <{iri(base)}> tf:task "own" }}')
+        catalog.put_model(other, name="own-first", run="first", round=1)
+        keeper.started(other, name="mine", task="own")
+        assert names(catalog) == {iri(base): "mine", iri(other): "own-first"}
+
+
+def test_a_file_that_a_run_made_is_called_after_it(tmp_path: Path) -> None:
+    folder = RunFolder(record(tmp_path / "one", rounds=1))
+    with Journal(folder.journal) as journal:
+        made = Artifact(journal.artifact(journal.current("one")))
+        base = Artifact(journal.artifact(journal.run("one").base))
+    path = folder.keep(made, "model.f32.tflite")
+    assert name_of(made, path) == "sine-one" and name_of(base, path) == "sine"
+    assert name_of(made, tmp_path / "m.tflite") == made.name == "sine"
+    folder.journal.write_bytes(b"no journal")
+    assert name_of(made, path) == "sine"
+
+
 def test_an_onnx_result_is_described_in_full(monkeypatch) -> None:
     import pytest
 
     pytest.importorskip("onnx")
-    from edge.artifact import Artifact
     from edge.spec import ModelSpec
     from server import describe_onnx
     from server.bring.hybrid import hybrid

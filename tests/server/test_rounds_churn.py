@@ -67,7 +67,10 @@ def test_one_that_stays_away_is_not_waited_for_longer_than_the_grace() -> None:
     coordinate(transport, strategy, journal, grace=0.05).run(reports.append)
     assert [len(report.accepted) for report in reports] == [3, 3, 3]
     assert [report.cohort for report in reports] == [tuple(NAMES), *[("d0", "d2", "d3")] * 2]
-    assert reports[0].metrics["missing"] == 1
+    assert [(row.round, row.device, row.reason) for row in journal.rejected("r")] == [
+        (1, "d1", "no answer: it went offline")
+    ]
+    assert reports[0].metrics["missing"] == 1 and reports[0].metrics["rejected"] == 0
     assert all(report.ended - report.started < 2 for report in reports)
 
 

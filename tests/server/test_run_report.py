@@ -139,3 +139,20 @@ def test_bytes_for_people_are_near_the_count(count):
     number, unit = byte_text(count).split()
     power = ["B", "kB", "MB", "GB", "TB"].index(unit)
     assert float(number) * 1000**power == pytest.approx(count, rel=0.01)
+
+
+def test_the_status_tells_the_losses_and_who_did_not_answer(tmp_path, capsys):
+    path = record(tmp_path / "own", named="own", lost=2)
+    with Journal(RunFolder(path).journal) as journal:
+        losses = [loss for _, loss in journal.curve("own", "loss_mean")]
+    assert main(["server", "status", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["training loss, first round"] == pytest.approx(losses[0], abs=1e-4)
+    assert found["training loss, last round"] == pytest.approx(losses[-1], abs=1e-4)
+    assert losses[0] != losses[-1] and found["updates accepted"] == 9
+    reason = "no answer: it went offline"
+    assert found["refused"] == [{"round": 2, "device": "dev-0", "reason": reason}]
+    assert main(["server", "status", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert reason in shown and "--task own --data" in shown
+    assert reason in page_of(view_of(path)).html()

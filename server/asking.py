@@ -18,6 +18,12 @@ from server.transports.mqtt import MqttTransport
 
 __all__ = ["Answer", "ask", "ask_site"]
 
+_FIGURES = {
+    "evaluate": ("samples", "loss", "correct"),
+    "watch": ("samples", "unlabelled", "learnt", "drifts", "drifting", "loss_mean", "loss_last"),
+}
+"""What the answer to a command holds, beside outputs."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -95,4 +101,17 @@ def _waited(
         ack: Ack = transport.answer(device, command, timeout, end=end)
     except TinyfleetError as error:
         return Answer(device, False, error.message, transport.running(device))
-    return Answer(device, ack.ok, ack.reason, transport.running(device), ack.result, ack.y)
+    reason = ack.reason if not ack.ok else _lacking(command, ack)
+    ok = ack.ok and not reason
+    return Answer(device, ok, reason, transport.running(device), ack.result, ack.y)
+
+
+def _lacking(command: Command, ack: Ack) -> str:
+    """What an answer should hold and does not, in a sentence; empty: nothing."""
+    if command.kind == "predict":
+        return "" if ack.y is not None else "its answer holds no outputs."
+    wrong = [
+        name for name in _FIGURES.get(command.kind, ())
+        if not isinstance(ack.result.get(name), int | float)
+    ]  # fmt: skip
+    return f"its answer holds no figure for {', '.join(wrong)}." if wrong else ""

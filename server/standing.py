@@ -79,7 +79,9 @@ class Standing:
         """For JSON: a table for each row, and how it was measured."""
         found: dict[str, Any] = {"metric": self.metric}
         for name, value, worst in self.rows():
-            entry = {key: each for key, each in asdict(value).items() if key != "clients"}
+            # One client has no interval.
+            kept = ("mean", "low", "high") if value.clients > 1 else ("mean",)
+            entry = {key: each for key, each in asdict(value).items() if key in kept}
             found[name] = entry if worst is None else {**entry, "worst decile": worst}
         clients, seeds, _ = self.pairs.shape
         found |= {"clients": clients, "episodes of each": seeds, "shots": self.shots}

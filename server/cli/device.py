@@ -227,13 +227,8 @@ def _code(found: "list[Answer]") -> int:
 
 
 def _document(one: "Answer") -> dict[str, Any]:
-    """For JSON, which knows no NaN: null."""
     known = {"device": one.device, "ok": one.ok, "reason": one.reason, "model": one.model}
-    result = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in one.result.items()
-    }
-    return known | result | ({} if one.y is None else {"y": one.y.tolist()})
+    return known | dict(one.result) | ({} if one.y is None else {"y": one.y.tolist()})
 
 
 def _number(value: Any) -> str:

@@ -170,8 +170,8 @@ def _note(
     artifact = Artifact(file)
     figures = {
         f"{metric}, {row}": Measurement(
-            value=each.mean, dataset=dataset, split="test", low=each.low, high=each.high,
-            level=0.95, count=each.clients,
+            value=each.mean, dataset=dataset, split="test", count=each.clients,
+            **({"low": each.low, "high": each.high, "level": 0.95} if each.clients > 1 else {}),
         )
         for row, each, _ in rows
         if row in ("before", "after")  # the others are no figures of this file

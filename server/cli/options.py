@@ -90,8 +90,10 @@ def file_to_write(path: Path, suffix: str) -> Path:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document, indented, keys in their order."""
-    typer.echo(json.dumps(value, indent=2, default=str))
+    """Print one JSON document, indented, keys in their order; what is not finite is null."""
+    from server.finite import finite
+
+    typer.echo(json.dumps(finite(value), indent=2, default=str, allow_nan=False))
 
 
 def print_table(header: list[str], rows: list[list[Any]]) -> None:

@@ -23,7 +23,7 @@ def rollout(
         Path | None,
         typer.Option(help="Catalogue to ask and to tell; else that of the run the model lies in."),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for each device.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for each device.")] = 30.0,
     as_json: AsJson = False,
     broker: Broker = DEFAULT_BROKER,
     site: Site = "default",

@@ -154,6 +154,19 @@ def test_a_device_that_is_silent_is_not_waited_for_longer_than_asked(
     assert by_name(out)["slow"]["reason"] == "slow did not answer evaluate in 0.1 s."
 
 
+def test_an_answer_that_lacks_what_was_asked_for_costs_its_own_row_only(
+    say: Any, deployed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(model())
+    monkeypatch.setattr(HostWorker, "evaluate", lambda *_: {"samples": 4})
+    code, out, _ = say("device", "evaluate", "--where", FLEET, "--samples", "4", "--json")
+    rows = by_name(out)
+    assert code == 1 and rows["board"]["ok"] and not rows["pi"]["ok"]
+    assert rows["pi"]["reason"] == "its answer holds no figure for loss, correct."
+    code, out, _ = say("device", "evaluate", "--where", FLEET, "--samples", "4")
+    assert code == 1 and "its answer holds no figure" in out
+
+
 def test_devices_predict_what_the_model_says(say: Any, deployed: Any, tmp_path: Path) -> None:
     deployed(model())
     x, y = samples(5)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.errors import TinyfleetError
 from edge.faults import Faults, x_fault, y_fault
-from edge.ports import KnownSensor, Sensor
+from edge.ports import KnownSensor, PassSensor, Sensor
 from edge.stream import Sample, Stream
 
 __all__ = ["Intake", "Needs"]
@@ -106,8 +106,8 @@ class Intake:
 
     def passes(self, needs: Needs, samples: int, epochs: int) -> Iterator[Sample]:
         """So many samples, and the same again in each epoch after the first."""
-        if isinstance(self._sensor, Stream):
-            self._sensor.begin()
+        if isinstance(self._sensor, PassSensor):
+            self._sensor.begin_pass()
         for epoch in range(epochs):
             if epoch:
                 self._sensor.rewind()

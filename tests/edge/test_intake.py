@@ -119,6 +119,58 @@ def test_stored_samples_of_a_class_that_the_model_lacks(caplog: pytest.LogCaptur
     assert worker.evaluate(11)["samples"] == 11
 
 
+class Spied(Replay):
+    """Notes which samples it gives."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(np.arange(size)[:, None], np.zeros(size))
+        self.given: list[int] = []
+
+    def next_sample(self) -> tuple[Any, Any]:
+        x, y = super().next_sample()
+        self.given.append(int(x[0]))
+        return x, y
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told where passes begin", "not told"])
+def test_every_round_with_epochs_goes_on_through_a_file(told: bool) -> None:
+    source, rounds = Spied(6), []
+    intake, needs = Intake(source), Needs(1, 1, classes=False)
+    for _ in range(4):
+        source.given.clear()
+        if told:
+            list(intake.passes(needs, 4, 3))
+        else:  # as over the sensor line of a board
+            for epoch in range(3):
+                if epoch:
+                    source.rewind()
+                for _ in range(4):
+                    source.next_sample()
+        rounds.append(source.given.copy())
+    assert rounds == [[0, 1, 2, 3] * 3, [4, 5, 0, 1] * 3, [2, 3, 4, 5] * 3, [0, 1, 2, 3] * 3]
+
+
+def test_a_second_epoch_over_a_file_has_no_samples_from_before_its_round() -> None:
+    source, needs = Spied(9), Needs(1, 1, classes=False)
+    intake = Intake(source)
+    for _ in range(2):
+        intake.take(needs)
+    broken_off = intake.passes(needs, 3, 2)
+    for _ in range(4):
+        next(broken_off)
+    assert source.given == [0, 1, 2, 3, 4, 2]
+    source.given.clear()
+    list(intake.passes(needs, 2, 2))
+    intake.take(needs)
+    assert source.given == [5, 6, 5, 6, 7]
+
+
+def test_a_pass_may_be_longer_than_the_file_and_hold_bad_samples() -> None:
+    source = Replay([[0], [1], [np.nan], [3]], np.zeros(4))
+    found = [int(x[0]) for x, _ in Intake(source).passes(Needs(1, 1, classes=False), 5, 2)]
+    assert found == [0, 1, 3, 0, 1] * 2
+
+
 def test_an_autoencoder_takes_any_target() -> None:
     needs = Needs(6, 6, classes=False, targets=False)
     assert not needs.fault(X[0], np.float32([])) and not needs.fault(X[0], np.float32([np.inf]))

@@ -118,10 +118,12 @@ class HostWorker:
     def train(self, artefact: bytes, plan: Plan) -> TrainResult:
         """Learn one sample at a time, each dropped after its step.
 
-        The sensor is rewound before every pass after the first.
+        The sensor is rewound before every pass after the first. Of a model that it cannot feed no
+        sample is taken.
         Losses are added up in float32, in the order they come, as the firmware does.
         """
         with self._keeper.lock:
+            self._intake.check_round(Artifact(artefact).input.elements)
             loaded = self._laid_out(artefact, plan)
             base, count = loaded.learner.parameters, plan.samples * plan.epochs
             rates = plan.steps.rates(plan.rate, count)

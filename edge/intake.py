@@ -134,6 +134,24 @@ class Intake:
                 hint="another model or other --samples; an agent that is started again looks anew",
             )
 
+    def check_round(self, n_in: int) -> None:
+        """The same before a round, so that none is taken for a model that could not learn it.
+
+        What came lately is heeded ten rounds at most: a stream may give other samples by now.
+
+        Args:
+            n_in: inputs of the model.
+
+        Raises:
+            Misfit: the sensor gives another number of values.
+        """
+        try:
+            self.check_width(n_in)
+        except Misfit:
+            if self._widths:
+                self._widths.popleft()
+            raise
+
     def _name(self) -> str:
         if isinstance(self._sensor, KnownSensor):
             return self._sensor.sample_name

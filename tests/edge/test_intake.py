@@ -19,6 +19,7 @@ from edge.lines import JsonLines
 from edge.messages import Command, Plan
 from edge.sources import Replay
 from edge.spec import ModelSpec
+from server.transports.loopback import SensorWorker
 from tests.edge.models import model, samples
 from tests.edge.test_iio import sensor_of
 
@@ -66,6 +67,9 @@ def test_a_stream_of_nothing_else_is_declined_with_the_last_fault(bad: str) -> N
     with pytest.raises(SourceError, match="10 samples in a row") as caught:
         worker.train(model(), Plan("s", 0.1, 4))
     assert f"line 10: {BAD[bad]}" in caught.value.message
+    for _ in range(IN_A_ROW if "inputs" in BAD[bad] else 0):
+        with pytest.raises(TinyfleetError, match="inputs a sample, this model takes 6"):
+            worker.train(model(), Plan("s", 0.1, 4))
     assert worker.train(model(), Plan("s", 0.1, 4)).samples == 4
 
 
@@ -224,6 +228,47 @@ def test_a_model_that_the_sensor_cannot_feed_is_refused(tmp_path: Any) -> None:
     before = worker.running
     assert deployed(worker, wider()) and worker.running == before
     assert worker.train(model(), Plan("s", 0.1, 4)).samples == 4
+
+
+def declined(worker: HostWorker | SensorWorker, data: bytes) -> str:
+    """Why a device does not learn a round of a model."""
+    with pytest.raises(TinyfleetError) as caught:
+        worker.train(data, Plan("s", 0.1, 4))
+    return caught.value.message
+
+
+@pytest.mark.parametrize("kind", [HostWorker, SensorWorker])
+def test_a_round_of_a_model_that_the_sensor_cannot_feed_costs_no_sample(
+    kind: type[HostWorker | SensorWorker], caplog: pytest.LogCaptureFixture
+) -> None:
+    for sensor, known in ((Replay(X, Y), True), (on_stdin(*GOOD), False)):
+        worker, clean, plan = kind(sensor), kind(Replay(X, Y)), Plan("s", 0.1, 4)
+        for _ in range(3):
+            assert not known or "gives 6 inputs a sample, this model takes 8" in declined(
+                worker, wider()
+            )
+            mine, theirs = worker.train(model(), plan), clean.train(model(), plan)
+            assert mine.delta.tobytes() == theirs.delta.tobytes()
+            known = True
+    assert not caplog.records
+
+
+def test_a_round_that_is_declined_for_its_width_leaves_the_model_as_it_was() -> None:
+    worker = HostWorker(Replay(X, Y))
+    worker.deploy(model())
+    worker.train(model(), Plan("s", 0.5, 12))
+    before = worker.predict(X)
+    declined(worker, wider())
+    assert worker.predict(X).tobytes() == before.tobytes()
+
+
+def test_a_stream_of_other_samples_is_looked_at_again_after_ten_rounds() -> None:
+    eight = [json.dumps({"x": [n] * 8, "y": 0}) for n in range(4)]
+    worker = HostWorker(on_stdin(*GOOD[:10], *eight))
+    worker.train(model(), Plan("s", 0.1, 10))
+    for _ in range(10):
+        assert "gives 6 inputs" in declined(worker, wider())
+    assert worker.train(wider(), Plan("s", 0.1, 4)).samples == 4
 
 
 def test_a_stream_is_judged_by_what_came_lately() -> None:

@@ -9,8 +9,9 @@ from typing import Protocol
 from edge.answers import Memory, decline_of, update_of
 from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
-from edge.intake import Intake, Needs
+from edge.intake import Intake
 from edge.messages import Offer, Plan
+from edge.needs import Needs
 from edge.ports import Sensor
 from edge.worker import Trainer, TrainResult
 from server.transports.base import Mail

@@ -14,9 +14,10 @@ from edge.answers import ack_of
 from edge.errors import TinyfleetError
 from edge.faults import IN_A_ROW, Faults, SourceError
 from edge.host import HostWorker
-from edge.intake import Intake, Needs
+from edge.intake import Intake
 from edge.lines import JsonLines
 from edge.messages import Command, Plan
+from edge.needs import Needs
 from edge.sources import Replay
 from edge.spec import ModelSpec
 from server.transports.loopback import SensorWorker
@@ -38,7 +39,10 @@ BAD = {
     f'{{"x": {SIX}, "y": -1}}': "its class is -1",
     f'{{"x": {SIX}, "y": 0.5}}': "its class is 0.5",
     f'{{"x": {SIX}, "y": 1e400}}': "y[0] is inf",
-    f'{{"x": {SIX}, "y": [0, 1, 0]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [0, 0.9, 0.1]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [0, 0, 0]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [1, 0, 1]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [1, 0]}}': "it has 2 targets, the model takes the index of a class",
     f'{{"x": {SIX}, "y": [1, null]}}': "some values of y are unknown",
 }
 
@@ -173,6 +177,39 @@ def test_a_pass_may_be_longer_than_the_file_and_hold_bad_samples() -> None:
     source = Replay([[0], [1], [np.nan], [3]], np.zeros(4))
     found = [int(x[0]) for x, _ in Intake(source).passes(Needs(1, 1, classes=False), 5, 2)]
     assert found == [0, 1, 3, 0, 1] * 2
+
+
+def test_one_hot_targets_of_a_classifier_are_learnt_as_classes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plan, hot = Plan("s", 0.1, 6, epochs=2), np.eye(3, dtype=np.float32)[Y]
+    stream = on_stdin(
+        *(json.dumps({"x": x.tolist(), "y": y.tolist()}) for x, y in zip(X, hot, strict=True))
+    )
+    clean = HostWorker(Replay(X, Y))
+    expected = [clean.train(model(), plan).delta.tobytes() for _ in range(2)]
+    for sensor in (Replay(X, hot), stream):
+        worker = HostWorker(sensor)
+        assert [worker.train(model(), plan).delta.tobytes() for _ in range(2)] == expected
+    worker, clean = HostWorker(Replay(X, hot)), HostWorker(Replay(X, Y))
+    for one in (worker, clean):
+        one.deploy(model())
+    assert worker.evaluate(12) == clean.evaluate(12)
+    assert not caplog.records
+
+
+def test_targets_that_are_no_classes_are_told_with_what_to_try() -> None:
+    with pytest.raises(SourceError) as caught:
+        HostWorker(Replay(X, np.full((12, 3), 0.5))).train(model(), Plan("s", 0.1, 4))
+    assert "or 3 of which one is 1 and the others are 0" in caught.value.message
+    assert caught.value.hint == "class indices; np.argmax(y, 1)"
+
+
+def test_one_hot_values_of_a_regression_stay_values() -> None:
+    x, y = Intake(Replay([[7]], [[0, 1]])).take(Needs(1, 2, classes=False))
+    assert y.tolist() == [0, 1]
+    one = Intake(Replay([[7]], [[1]])).take(Needs(1, 1, classes=True, targets=False))
+    assert one[1].tolist() == [1]
 
 
 def test_an_autoencoder_takes_any_target() -> None:

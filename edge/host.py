@@ -90,6 +90,7 @@ class HostWorker:
         self._intake = Intake(sensor)
         self._supply = Supply(self._intake, self._keeper.lock)
         self._wake()
+        self._intake.look()
 
     @property
     def running(self) -> str | None:
@@ -102,7 +103,8 @@ class HostWorker:
         return self._supply.waiting
 
     def check(self) -> bool:
-        """A host that runs this answers."""
+        """A host that runs this answers; a stream that has ended is told."""
+        self._intake.look()
         return True
 
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
@@ -118,8 +120,7 @@ class HostWorker:
     def train(self, artefact: bytes, plan: Plan) -> TrainResult:
         """Learn one sample at a time, each dropped after its step.
 
-        The sensor is rewound before every pass after the first. Of a model that it cannot feed no
-        sample is taken.
+        The sensor is rewound before every pass after the first.
         Losses are added up in float32, in the order they come, as the firmware does.
         """
         with self._keeper.lock:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.errors import TinyfleetError
 from edge.faults import Faults
+from edge.lines import Lines
 from edge.needs import Needs
 from edge.ports import KnownSensor, PassSensor, Sensor
 from edge.stream import Sample, Stream
@@ -72,6 +73,11 @@ class Intake:
                 self._sensor.rewind()
             for _ in range(samples):
                 yield self.take(needs)
+
+    def look(self) -> None:
+        """Have a stream say if it has ended, without waiting for it."""
+        if isinstance(self._sensor, Lines):
+            self._sensor.look()
 
     def check_width(self, n_in: int) -> None:
         """Refuse a model that the sensor cannot feed, as far as its width is known.

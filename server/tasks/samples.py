@@ -40,9 +40,7 @@ def read_samples(path: Path, *, labels: bool = True) -> Replay:
     return source
 
 
-def targets_of(
-    y: Float32, outputs: int, path: Path, *, classifier: bool
-) -> tuple[Float32, bool]:
+def targets_of(y: Float32, outputs: int, path: Path, *, classifier: bool) -> tuple[Float32, bool]:
     """Targets as they are measured, and whether they are classes, not values.
 
     Args:

@@ -83,4 +83,4 @@ def from_one_hot(y: Float32) -> Float32 | None:
     hot = y == 1
     if not (hot | (y == 0)).all() or not (hot.sum(axis=1) == 1).all():
         return None
-    return hot.argmax(axis=1)[:, None].astype(np.float32)
+    return np.asarray(hot.argmax(axis=1)[:, None], np.float32)

@@ -57,8 +57,8 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
     Args:
         path: an `.npz` with x [n, ...] and, as far as known, y; or a `.csv`, whose columns are x
             where there are as many as the model has inputs, and else as `edge.sources.read_table`
-            has them. y are classes, as indices [n] or, of a classifier, one-hot [n, n_out], measured by
-            accuracy; or values [n, n_out], by mse.
+            has them. y are classes, measured by accuracy: indices [n] or, of a classifier, one-hot
+            [n, n_out]; or values [n, n_out], measured by mse.
         spec: of the model.
 
     Raises:

@@ -206,7 +206,7 @@ def test_targets_that_are_no_classes_are_told_with_what_to_try() -> None:
 
 
 def test_one_hot_values_of_a_regression_stay_values() -> None:
-    x, y = Intake(Replay([[7]], [[0, 1]])).take(Needs(1, 2, classes=False))
+    _, y = Intake(Replay([[7]], [[0, 1]])).take(Needs(1, 2, classes=False))
     assert y.tolist() == [0, 1]
     one = Intake(Replay([[7]], [[1]])).take(Needs(1, 1, classes=True, targets=False))
     assert one[1].tolist() == [1]

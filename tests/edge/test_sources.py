@@ -175,7 +175,7 @@ def test_the_end_of_a_pipe_is_told_once_though_nobody_asks(monkeypatch, caplog) 
         os.close(writing)
         assert worker.check() and not caplog.records
         assert source.next_sample()[0].tolist() == [2]
-        assert worker.check() and worker.check()
+        assert worker.check() and worker.check() and len(caplog.records) == 1
         with pytest.raises(StopIteration):
             source.next_sample()
     said = [record.getMessage() for record in caplog.records]

@@ -90,6 +90,7 @@ class HostWorker:
         self._intake = Intake(sensor)
         self._supply = Supply(self._intake, self._keeper.lock)
         self._wake()
+        self._intake.look()
 
     @property
     def running(self) -> str | None:
@@ -102,7 +103,8 @@ class HostWorker:
         return self._supply.waiting
 
     def check(self) -> bool:
-        """A host that runs this answers."""
+        """A host that runs this answers; a stream that has ended is told."""
+        self._intake.look()
         return True
 
     def description(self, topics: DeviceTopics) -> dict[str, Any]:
@@ -122,6 +124,7 @@ class HostWorker:
         Losses are added up in float32, in the order they come, as the firmware does.
         """
         with self._keeper.lock:
+            self._intake.check_round(Artifact(artefact).input.elements)
             loaded = self._laid_out(artefact, plan)
             base, count = loaded.learner.parameters, plan.samples * plan.epochs
             rates = plan.steps.rates(plan.rate, count)

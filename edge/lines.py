@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.faults import Faults, SourceError, x_fault, y_fault
+from edge.raw_lines import RawLines
 from edge.stream import Sample, Stream
 
 __all__ = ["JsonLines", "Lines"]
@@ -67,6 +68,9 @@ class Lines(Stream):
         self._tell_end()
         raise StopIteration
 
+    def look(self) -> None:
+        """Say, without waiting, if there is no more to come, as far as that can be known."""
+
     def _widened(self, x: Float32, y: Float32) -> Sample:
         """An unknown target has as many values as the last one."""
         if np.isnan(y).all():
@@ -76,8 +80,10 @@ class Lines(Stream):
 
     def _tell_end(self) -> None:
         """Say once that there is no more to come."""
-        if not self._over:
+        if not self._over and self._count:
             _log.info("no more samples came after %s", self.sample_name)
+        elif not self._over:
+            _log.info("no samples came, not one %s", self.unit)
         self._over = True
 
     def _parsed(self, line: str) -> Sample | None:
@@ -119,6 +125,11 @@ class JsonLines(Lines):
         """Read nothing yet."""
         self._stream = stream
         super().__init__(self._line, keep)
+
+    def look(self) -> None:
+        """See `Lines`; only of `RawLines` it can be known."""
+        if isinstance(self._stream, RawLines) and self._stream.ended:
+            self._tell_end()
 
     def _line(self) -> str:
         line = self._stream.readline()

@@ -8,10 +8,10 @@ from edge.artifact import Artifact
 from edge.budget import requirement
 from edge.errors import DoesNotFit
 from edge.fronted import learner_of
-from edge.intake import Needs
 from edge.layout import Layout
 from edge.learner import OnlineLearner
 from edge.learnt import Learnt
+from edge.needs import Needs
 from edge.stepping import Steps
 
 __all__ = ["Loaded", "Room"]

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KnownSensor", "Sensor", "SerialPort"]
+__all__ = ["KnownSensor", "PassSensor", "Sensor", "SerialPort"]
 
 
 class SerialPort(Protocol):
@@ -40,7 +40,18 @@ class Sensor(Protocol):
         """
 
     def rewind(self) -> None:
-        """Start the current task's samples again from the first one."""
+        """Go back to the first sample of the pass, for its next epoch.
+
+        A pass is what came new since the pass before; see `PassSensor`.
+        """
+
+
+@runtime_checkable
+class PassSensor(Sensor, Protocol):
+    """A sensor that is told where a pass begins; none has to be."""
+
+    def begin_pass(self) -> None:
+        """Begin a pass behind all that was given: `rewind` never goes back beyond here."""
 
 
 @runtime_checkable

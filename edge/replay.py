@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge.errors import UsageError
 from edge.faults import x_fault, y_fault
+from edge.marks import Marks
 from edge.stream import Sample
 
 __all__ = ["Replay"]
@@ -37,7 +38,7 @@ class Replay:
             )
         self.x: NDArray[np.float32] = inputs.reshape(len(inputs), -1)
         self.y: NDArray[np.float32] = targets.reshape(len(targets), -1)
-        self._at = 0
+        self._marks = Marks()
 
     @property
     def sample_width(self) -> int:
@@ -47,17 +48,20 @@ class Replay:
     @property
     def sample_name(self) -> str:
         """Which sample was given last, counted from 1."""
-        return f"sample {self._at}"
+        return f"sample {(self._marks.at - 1) % len(self.x) + 1}"
 
     def next_sample(self) -> Sample:
         """The next sample; after the last the first again."""
-        at = self._at % len(self.x)
-        self._at = at + 1
+        at = self._marks.take() % len(self.x)
         return self.x[at], self.y[at]
 
+    def begin_pass(self) -> None:
+        """Begin a pass behind all that was given; see `PassSensor`."""
+        self._marks.begin_pass()
+
     def rewind(self) -> None:
-        """Start again from the first sample."""
-        self._at = 0
+        """Go back to the first sample of the pass."""
+        self._marks.rewind()
 
     def fault(self) -> tuple[int, str] | None:
         """The index of the first sample that no model can learn, and what is wrong with it."""

@@ -15,7 +15,7 @@ Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 class Stream(ABC):
     """A sensor that has no first sample to go back to.
 
-    A pass is what came new since `begin`, or else since the pass before.
+    A pass is what came new since `begin_pass`, or else since the pass before.
 
     Args:
         keep: how many of a pass's last samples `rewind` can give again.
@@ -54,7 +54,7 @@ class Stream(ABC):
         self._new.append(sample)
         return sample
 
-    def begin(self) -> None:
+    def begin_pass(self) -> None:
         """A pass begins that shares nothing with those before."""
         self._new.clear()
         self._pass, self._left = [], iter(())

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 from edge.errors import TinyfleetError
-from edge.intake import Intake, Needs
+from edge.intake import Intake
+from edge.needs import Needs
 from edge.stream import Sample
 from edge.worker import Interrupted
 

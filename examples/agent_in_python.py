@@ -26,7 +26,7 @@ class Noise:
         return x, np.array([x.sum() > 0], np.float32)
 
     def rewind(self):
-        """Give the samples of the latest pass again; where there is no going back, go on."""
+        """Give the samples of the round again; where there is no going back, go on."""
 
 
 run_agent(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.ports import Sensor
+from edge.replay import Replay
 from edge.spec import ModelSpec
 from server.export.tflite import write, write_int8
 from server.presets import SHOTS
@@ -16,7 +17,7 @@ __all__ = ["ArraySensor", "Job", "conv", "int8_conv", "int8_dense", "net1", "net
 Float32 = NDArray[np.float32]
 
 
-class ArraySensor:
+class ArraySensor(Replay):
     """Samples of two arrays, in their order, again and again (or once).
 
     Args:
@@ -26,19 +27,14 @@ class ArraySensor:
     """
 
     def __init__(self, x: Float32, targets: Float32, samples: int | None = None) -> None:
-        self._x, self._targets, self._samples, self._at = x, targets, samples, 0
+        super().__init__(x, targets)
+        self._samples = samples
 
     def next_sample(self) -> tuple[Float32, Float32]:
         """Give the next one; StopIteration after the last."""
-        if self._at == self._samples:
+        if self._marks.at == self._samples:
             raise StopIteration
-        index = self._at % len(self._x)
-        self._at += 1
-        return self._x[index], self._targets[index]
-
-    def rewind(self) -> None:
-        """Start again."""
-        self._at = 0
+        return super().next_sample()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from edge.tables import read_columns
 from server.export.measured import Metric, Samples
 from server.presets import SHOTS
 from server.tasks import OWN, Task
-from server.tasks.samples import hits, is_classes, read_samples, squares
+from server.tasks.samples import hits, read_samples, squares, targets_of
 
 __all__ = ["Trial", "calibration", "evaluation", "trial_of_file", "trial_of_task"]
 
@@ -57,7 +57,8 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
     Args:
         path: an `.npz` with x [n, ...] and, as far as known, y; or a `.csv`, whose columns are x
             where there are as many as the model has inputs, and else as `edge.sources.read_table`
-            has them. y are class indices [n], measured by accuracy, or values [n, n_out], by mse.
+            has them. y are classes, measured by accuracy: indices [n] or, of a classifier, one-hot
+            [n, n_out]; or values [n, n_out], measured by mse.
         spec: of the model.
 
     Raises:
@@ -71,7 +72,9 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
             hint="two samples or more, all of them finite",
         )
     some = _spread(np.arange(1, len(x), 2), TRIED)
-    metric = None if y is None else _metric(y, spec.n_out, path)
+    metric = None
+    if y is not None:
+        y, metric = _measured(y, spec, path)
     said = f"of {path.name}; others of the file set the ranges"
     targets = None if y is None else y[some]
     return Trial(
@@ -135,7 +138,10 @@ def _read(path: Path, n_in: int) -> tuple[Float32, Float32 | None]:
     return samples.x, None if np.isnan(samples.y).all() else samples.y
 
 
-def _metric(y: Float32, n_out: int, path: Path) -> Metric:
-    if is_classes(y, n_out, path):
-        return Metric("accuracy", hits, higher_is_better=True)
-    return Metric("mse", squares, higher_is_better=False)
+def _measured(y: Float32, spec: ModelSpec, path: Path) -> tuple[Float32, Metric]:
+    """Targets, and by what they are measured."""
+    classifier = spec.loss == "cross_entropy"
+    y, classes = targets_of(y, spec.n_out, path, classifier=classifier)
+    if classes:
+        return y, Metric("accuracy", hits, higher_is_better=True)
+    return y, Metric("mse", squares, higher_is_better=False)

@@ -83,13 +83,13 @@ def strategy_options(task: str, strategy: str, **given: Any) -> dict[str, Any]:
     return usual | {name: value for name, value in given.items() if value is not None}
 
 
-def sized(task: str, n_in: int, n_out: int) -> dict[str, int]:
-    """The option of a task that makes its samples fit a model's ends, where it has one.
+def sized(task: str, n_in: int, n_out: int, *, classifier: bool = False) -> dict[str, int]:
+    """The options of a task that make its samples fit a model's ends, where it has such.
 
-    >>> sized("characters", 784, 5), sized("sine", 1, 1), sized("own", 6, 2)
-    ({'side': 28}, {}, {'outputs': 2})
+    >>> sized("characters", 784, 5), sized("sine", 1, 1), sized("own", 6, 2, classifier=True)
+    ({'side': 28}, {}, {'outputs': 2, 'classifier': True})
     """
     if task == OWN:
-        return {"outputs": n_out}
+        return {"outputs": n_out, "classifier": classifier}
     side = math.isqrt(n_in)
     return {"side": side} if task == "characters" and side in (14, 28) else {}

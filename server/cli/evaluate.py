@@ -77,8 +77,10 @@ def evaluate(
     name = task or named_after(artifact.name)
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
+    spec = artifact.tail.spec
+    classifier = spec.loss == "cross_entropy"
     options = (
-        sized(name, artifact.input.elements, artifact.tail.spec.n_out)
+        sized(name, artifact.input.elements, spec.n_out, classifier=classifier)
         | values_of(task_option, "--task-option")
         | options
     )

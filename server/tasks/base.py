@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.marks import Marks
 from edge.spec import ModelSpec
 
 __all__ = ["Client", "Episode", "EpisodeSensor", "Split", "Streams", "Task", "shuffled"]
@@ -103,28 +104,31 @@ class EpisodeSensor:
 
     def __init__(self, client: Client, *, shots: int, seed: int) -> None:
         self._client, self._shots, self._seed = client, shots, seed
-        self._number, self._position = 0, 0
-        self._episode = self._draw()
+        self._marks = Marks()
+        self._number, self._episode = 0, self._draw(0)
+        self._size = len(self._episode.support_x)
 
     def next_sample(self) -> tuple[Float32, Float32]:
         """Give the next support sample; after the last, a new episode begins."""
-        if self._position == len(self._episode.support_x):
-            self.begin(self._number + 1)
-        index = self._position
-        self._position += 1
+        number, index = divmod(self._marks.take(), self._size)
+        if number != self._number:
+            self._number, self._episode = number, self._draw(number)
         return self._episode.support_x[index], self._episode.support_y[index]
 
+    def begin_pass(self) -> None:
+        """Begin a pass behind all that was given; see `edge.ports.PassSensor`."""
+        self._marks.begin_pass()
+
     def rewind(self) -> None:
-        """Start the current episode's support set again."""
-        self._position = 0
+        """Go back to the first sample of the pass, also where an episode began since."""
+        self._marks.rewind()
 
     def begin(self, number: int) -> None:
         """Go to the start of an episode by its number."""
-        self._number, self._position = number, 0
-        self._episode = self._draw()
+        self._marks = Marks(number * self._size)
 
-    def _draw(self) -> Episode:
-        rng = np.random.default_rng([self._seed, self._number])
+    def _draw(self, number: int) -> Episode:
+        rng = np.random.default_rng([self._seed, number])
         return self._client.episode(rng, shots=self._shots, queries=1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.tasks.base import Client, Episode, Float32, Split
-from server.tasks.samples import hits, is_classes, read_samples, squares
+from server.tasks.samples import hits, read_samples, squares, targets_of
 
 __all__ = ["OWN", "OwnTask"]
 
@@ -50,6 +50,7 @@ class OwnTask:
     Args:
         data: an .npz with x and y, or a .csv, laid out as for a device; None: there is none here.
         outputs: of the model; with more than one, a single y is the index of a class.
+        classifier: whether it ends in a softmax; as many y as outputs are one-hot then.
 
     Raises:
         UsageError: the file does not hold samples of such a model.
@@ -57,9 +58,12 @@ class OwnTask:
 
     name = OWN
 
-    def __init__(self, *, data: Path | None = None, outputs: int = 1) -> None:
-        self._client = None if data is None else _client(Path(data))
-        classes = self._client is not None and is_classes(self._client.y, outputs, Path(str(data)))
+    def __init__(
+        self, *, data: Path | None = None, outputs: int = 1, classifier: bool = False
+    ) -> None:
+        self._client, classes = None, False
+        if data is not None:
+            self._client, classes = _client(Path(data), outputs, classifier=classifier)
         self.ways = outputs if classes else 1
         self.metric = "loss" if self._client is None else "accuracy" if classes else "mse"
         self.higher_is_better = classes
@@ -110,10 +114,12 @@ class OwnTask:
         )
 
 
-def _client(path: Path) -> OwnClient:
+def _client(path: Path, outputs: int, *, classifier: bool) -> tuple[OwnClient, bool]:
+    """Whose the samples are, and whether their targets are classes."""
     source = read_samples(path)
     known = ~np.isnan(source.y).any(axis=1)
     x, y = source.x[known], source.y[known]
     if not len(x):
         raise UsageError(f"no sample in {path} has a label.", hint="y that is not NaN")
-    return OwnClient(path.name, x, y)
+    y, classes = targets_of(y, outputs, path, classifier=classifier)
+    return OwnClient(path.name, x, y), classes

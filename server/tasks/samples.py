@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
+from edge.needs import INDICES, from_one_hot
 from edge.sources import Replay, open_source, stored_arrays
 
-__all__ = ["hits", "is_classes", "read_samples", "squares"]
+__all__ = ["hits", "read_samples", "squares", "targets_of"]
 
 Float32 = NDArray[np.float32]
 
@@ -39,28 +40,42 @@ def read_samples(path: Path, *, labels: bool = True) -> Replay:
     return source
 
 
-def is_classes(y: Float32, outputs: int, path: Path) -> bool:
-    """Whether targets are classes, not values.
+def targets_of(y: Float32, outputs: int, path: Path, *, classifier: bool) -> tuple[Float32, bool]:
+    """Targets as they are measured, and whether they are classes, not values.
 
     Args:
         y: float32 [n, k], none of them NaN.
         outputs: how many the model has; with more than one, a single y is the index of a class.
         path: where they are from, to be named.
+        classifier: whether the model ends in a softmax; as many y as outputs are one-hot then.
+
+    Returns:
+        float32 [n, 1], class indices, or float32 [n, outputs], values.
 
     Raises:
         UsageError: they are neither.
     """
-    width = y.shape[1]
+    width, hint = y.shape[1], INDICES if classifier else ""
     if width == outputs:
-        return False
+        if not classifier or outputs == 1:
+            return y, False
+        found = from_one_hot(y)
+        if found is None:
+            raise UsageError(
+                f"y in {path} is {width} wide and not one-hot, the model is a classifier.",
+                hint=hint,
+            )
+        return found, True
     if width != 1:
-        raise UsageError(f"y in {path} is {width} wide, the model has {outputs} outputs.")
+        raise UsageError(
+            f"y in {path} is {width} wide, the model has {outputs} outputs.", hint=hint
+        )
     if not np.isin(y, np.arange(outputs)).all():
         raise UsageError(
             f"y in {path} goes from {y.min():g} to {y.max():g}, the model has {outputs} outputs.",
             hint=f"whole numbers from 0 to {outputs - 1}, the classes",
         )
-    return True
+    return y, True
 
 
 def hits(outputs: Float32, targets: Float32) -> float:

@@ -9,8 +9,9 @@ from typing import Protocol
 from edge.answers import Memory, decline_of, update_of
 from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
-from edge.intake import Intake, Needs
+from edge.intake import Intake
 from edge.messages import Offer, Plan
+from edge.needs import Needs
 from edge.ports import Sensor
 from edge.worker import Trainer, TrainResult
 from server.transports.base import Mail
@@ -54,10 +55,13 @@ class SensorWorker:
 
         Raises:
             DoesNotFit: training needs more memory than there is.
+            TinyfleetError: the sensor gives other inputs than the model takes.
         """
         from edge.fronted import learner_of
         from edge.practice import Practice
 
+        whole = Artifact(artefact)
+        self._intake.check_round(whole.input.elements)
         learner = learner_of(
             artefact,
             train_layers=plan.train_layers,
@@ -68,7 +72,7 @@ class SensorWorker:
         if self.memory is not None and needed > self.memory:
             raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
         base, count = learner.parameters, plan.samples * plan.epochs
-        classes = Artifact(artefact).tail.spec.loss == "cross_entropy"
+        classes = whole.tail.spec.loss == "cross_entropy"
         needs = Needs(learner.n_in, learner.n_out, classes, not plan.steps.reconstruct)
         samples = self._intake.passes(needs, plan.samples, plan.epochs)
         practice = Practice(learner, classes, plan.steps)

@@ -283,6 +283,22 @@ def test_a_sensor_that_runs_dry_declines_the_round(
     assert "a4 refuses to rollback: there is no artefact to go back to" in said
 
 
+def test_rounds_with_epochs_go_on_through_a_file_over_mqtt(broker: LocalBroker, hub: Hub) -> None:
+    x, y = samples(12)
+    plan, data = Plan("s", 0.1, 4, epochs=2), model()
+    with DeviceSession(broker.options, SITE.device("a5"), HostWorker(Replay(x, y))):
+        hub.state("online", "a5")
+        base = hub.publish_model(data)
+        for number in range(3):
+            learner, own = OnlineLearner(data), slice(4 * number, 4 * number + 4)
+            before = learner.parameters
+            for _ in range(2):
+                learner.learn_many(x[own], y[own, None].astype(np.float32), rate=0.1)
+            hub.offer(base, number + 1, cohort=("a5",), plan=plan)
+            found = hub.update(number + 1, device="a5")
+            assert found.delta.tobytes() == (learner.parameters - before).tobytes()
+
+
 def test_replay_goes_round_and_rewinds() -> None:
     x, y = samples(3)
     source = Replay(x, y)

@@ -14,11 +14,13 @@ from edge.answers import ack_of
 from edge.errors import TinyfleetError
 from edge.faults import IN_A_ROW, Faults, SourceError
 from edge.host import HostWorker
-from edge.intake import Intake, Needs
+from edge.intake import Intake
 from edge.lines import JsonLines
 from edge.messages import Command, Plan
+from edge.needs import Needs
 from edge.sources import Replay
 from edge.spec import ModelSpec
+from server.transports.loopback import SensorWorker
 from tests.edge.models import model, samples
 from tests.edge.test_iio import sensor_of
 
@@ -37,7 +39,10 @@ BAD = {
     f'{{"x": {SIX}, "y": -1}}': "its class is -1",
     f'{{"x": {SIX}, "y": 0.5}}': "its class is 0.5",
     f'{{"x": {SIX}, "y": 1e400}}': "y[0] is inf",
-    f'{{"x": {SIX}, "y": [0, 1, 0]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [0, 0.9, 0.1]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [0, 0, 0]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [1, 0, 1]}}': "it has 3 targets, the model takes the index of a class",
+    f'{{"x": {SIX}, "y": [1, 0]}}': "it has 2 targets, the model takes the index of a class",
     f'{{"x": {SIX}, "y": [1, null]}}': "some values of y are unknown",
 }
 
@@ -66,6 +71,9 @@ def test_a_stream_of_nothing_else_is_declined_with_the_last_fault(bad: str) -> N
     with pytest.raises(SourceError, match="10 samples in a row") as caught:
         worker.train(model(), Plan("s", 0.1, 4))
     assert f"line 10: {BAD[bad]}" in caught.value.message
+    for _ in range(IN_A_ROW if "inputs" in BAD[bad] else 0):
+        with pytest.raises(TinyfleetError, match="inputs a sample, this model takes 6"):
+            worker.train(model(), Plan("s", 0.1, 4))
     assert worker.train(model(), Plan("s", 0.1, 4)).samples == 4
 
 
@@ -117,6 +125,91 @@ def test_stored_samples_of_a_class_that_the_model_lacks(caplog: pytest.LogCaptur
         )
     assert caplog.text.count("sample 5: its class is 9") == 1
     assert worker.evaluate(11)["samples"] == 11
+
+
+class Spied(Replay):
+    """Notes which samples it gives."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(np.arange(size)[:, None], np.zeros(size))
+        self.given: list[int] = []
+
+    def next_sample(self) -> tuple[Any, Any]:
+        x, y = super().next_sample()
+        self.given.append(int(x[0]))
+        return x, y
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told where passes begin", "not told"])
+def test_every_round_with_epochs_goes_on_through_a_file(told: bool) -> None:
+    source, rounds = Spied(6), []
+    intake, needs = Intake(source), Needs(1, 1, classes=False)
+    for _ in range(4):
+        source.given.clear()
+        if told:
+            list(intake.passes(needs, 4, 3))
+        else:  # as over the sensor line of a board
+            for epoch in range(3):
+                if epoch:
+                    source.rewind()
+                for _ in range(4):
+                    source.next_sample()
+        rounds.append(source.given.copy())
+    assert rounds == [[0, 1, 2, 3] * 3, [4, 5, 0, 1] * 3, [2, 3, 4, 5] * 3, [0, 1, 2, 3] * 3]
+
+
+def test_a_second_epoch_over_a_file_has_no_samples_from_before_its_round() -> None:
+    source, needs = Spied(9), Needs(1, 1, classes=False)
+    intake = Intake(source)
+    for _ in range(2):
+        intake.take(needs)
+    broken_off = intake.passes(needs, 3, 2)
+    for _ in range(4):
+        next(broken_off)
+    assert source.given == [0, 1, 2, 3, 4, 2]
+    source.given.clear()
+    list(intake.passes(needs, 2, 2))
+    intake.take(needs)
+    assert source.given == [5, 6, 5, 6, 7]
+
+
+def test_a_pass_may_be_longer_than_the_file_and_hold_bad_samples() -> None:
+    source = Replay([[0], [1], [np.nan], [3]], np.zeros(4))
+    found = [int(x[0]) for x, _ in Intake(source).passes(Needs(1, 1, classes=False), 5, 2)]
+    assert found == [0, 1, 3, 0, 1] * 2
+
+
+def test_one_hot_targets_of_a_classifier_are_learnt_as_classes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plan, hot = Plan("s", 0.1, 6, epochs=2), np.eye(3, dtype=np.float32)[Y]
+    stream = on_stdin(
+        *(json.dumps({"x": x.tolist(), "y": y.tolist()}) for x, y in zip(X, hot, strict=True))
+    )
+    clean = HostWorker(Replay(X, Y))
+    expected = [clean.train(model(), plan).delta.tobytes() for _ in range(2)]
+    for sensor in (Replay(X, hot), stream):
+        worker = HostWorker(sensor)
+        assert [worker.train(model(), plan).delta.tobytes() for _ in range(2)] == expected
+    worker, clean = HostWorker(Replay(X, hot)), HostWorker(Replay(X, Y))
+    for one in (worker, clean):
+        one.deploy(model())
+    assert worker.evaluate(12) == clean.evaluate(12)
+    assert not caplog.records
+
+
+def test_targets_that_are_no_classes_are_told_with_what_to_try() -> None:
+    with pytest.raises(SourceError) as caught:
+        HostWorker(Replay(X, np.full((12, 3), 0.5))).train(model(), Plan("s", 0.1, 4))
+    assert "or 3 of which one is 1 and the others are 0" in caught.value.message
+    assert caught.value.hint == "class indices; np.argmax(y, 1)"
+
+
+def test_one_hot_values_of_a_regression_stay_values() -> None:
+    _, y = Intake(Replay([[7]], [[0, 1]])).take(Needs(1, 2, classes=False))
+    assert y.tolist() == [0, 1]
+    one = Intake(Replay([[7]], [[1]])).take(Needs(1, 1, classes=True, targets=False))
+    assert one[1].tolist() == [1]
 
 
 def test_an_autoencoder_takes_any_target() -> None:
@@ -172,6 +265,47 @@ def test_a_model_that_the_sensor_cannot_feed_is_refused(tmp_path: Any) -> None:
     before = worker.running
     assert deployed(worker, wider()) and worker.running == before
     assert worker.train(model(), Plan("s", 0.1, 4)).samples == 4
+
+
+def declined(worker: HostWorker | SensorWorker, data: bytes) -> str:
+    """Why a device does not learn a round of a model."""
+    with pytest.raises(TinyfleetError) as caught:
+        worker.train(data, Plan("s", 0.1, 4))
+    return caught.value.message
+
+
+@pytest.mark.parametrize("kind", [HostWorker, SensorWorker])
+def test_a_round_of_a_model_that_the_sensor_cannot_feed_costs_no_sample(
+    kind: type[HostWorker | SensorWorker], caplog: pytest.LogCaptureFixture
+) -> None:
+    for sensor, known in ((Replay(X, Y), True), (on_stdin(*GOOD), False)):
+        worker, clean, plan = kind(sensor), kind(Replay(X, Y)), Plan("s", 0.1, 4)
+        for _ in range(3):
+            assert not known or "gives 6 inputs a sample, this model takes 8" in declined(
+                worker, wider()
+            )
+            mine, theirs = worker.train(model(), plan), clean.train(model(), plan)
+            assert mine.delta.tobytes() == theirs.delta.tobytes()
+            known = True
+    assert not caplog.records
+
+
+def test_a_round_that_is_declined_for_its_width_leaves_the_model_as_it_was() -> None:
+    worker = HostWorker(Replay(X, Y))
+    worker.deploy(model())
+    worker.train(model(), Plan("s", 0.5, 12))
+    before = worker.predict(X)
+    declined(worker, wider())
+    assert worker.predict(X).tobytes() == before.tobytes()
+
+
+def test_a_stream_of_other_samples_is_looked_at_again_after_ten_rounds() -> None:
+    eight = [json.dumps({"x": [n] * 8, "y": 0}) for n in range(4)]
+    worker = HostWorker(on_stdin(*GOOD[:10], *eight))
+    worker.train(model(), Plan("s", 0.1, 10))
+    for _ in range(10):
+        assert "gives 6 inputs" in declined(worker, wider())
+    assert worker.train(wider(), Plan("s", 0.1, 4)).samples == 4
 
 
 def test_a_stream_is_judged_by_what_came_lately() -> None:

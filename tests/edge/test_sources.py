@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pty
 import threading
 import time
 
@@ -14,6 +15,7 @@ from edge import mqtt
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
 from edge.errors import UsageError
 from edge.faults import SourceError
+from edge.host import HostWorker
 from edge.lines import WAITING, JsonLines
 from edge.mqtt_source import MqttSource
 from edge.raw_lines import RawLines
@@ -145,6 +147,57 @@ def test_a_closed_stdin_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="stdin is closed"):
         open_source("-")
+
+
+def stdin_of(file: int, monkeypatch: pytest.MonkeyPatch) -> HostWorker:
+    """A worker whose samples come on this file as stdin."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.FileIO(file))))
+    return HostWorker(open_source("-"))
+
+
+@pytest.mark.parametrize("name", [os.devnull, "empty.jsonl"])
+def test_a_stdin_without_a_line_is_told_at_the_start(name, tmp_path, monkeypatch, caplog) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    with caplog.at_level("INFO", logger="tinyfleet.samples"):
+        worker = stdin_of(os.open(tmp_path / name, os.O_RDONLY), monkeypatch)
+        assert worker.check() and worker.check()
+    assert [record.getMessage() for record in caplog.records] == ["no samples came, not one line"]
+
+
+def test_the_end_of_a_pipe_is_told_once_though_nobody_asks(monkeypatch, caplog) -> None:
+    reading, writing = os.pipe()
+    with caplog.at_level("INFO", logger="tinyfleet.samples"):
+        worker = stdin_of(reading, monkeypatch)
+        os.write(writing, b'{"x": [1], "y": 0}\n{"x": [2], ')
+        assert worker.check()
+        source = worker._intake._sensor
+        assert source.next_sample()[0].tolist() == [1]
+        os.write(writing, b'"y": 0}')
+        os.close(writing)
+        assert worker.check() and not caplog.records
+        assert source.next_sample()[0].tolist() == [2]
+        assert worker.check() and worker.check() and len(caplog.records) == 1
+        with pytest.raises(StopIteration):
+            source.next_sample()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["no more samples came after line 2"]
+
+
+def test_looking_for_the_end_loses_no_line_of_a_file(tmp_path, monkeypatch, caplog) -> None:
+    (tmp_path / "s.jsonl").write_text('{"x": [1], "y": 0}\n{"x": [2], "y": 0}')
+    worker = stdin_of(os.open(tmp_path / "s.jsonl", os.O_RDONLY), monkeypatch)
+    source = worker._intake._sensor
+    assert [source.next_sample()[0].item() for _ in range(2) if worker.check()] == [1, 2]
+
+
+def test_a_terminal_is_not_read_before_a_sample_is_asked_for() -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, b"typed\n")
+    with io.FileIO(theirs) as terminal:
+        lines = RawLines(terminal)
+        assert not lines.ended
+        assert lines.readline() == b"typed\n"
+    os.close(ours)
 
 
 @pytest.mark.parametrize("topic", ["", "a/#/b", "#/a", "a/b+", "+a/b", "a#", "a\x00b", "a" * 65536])

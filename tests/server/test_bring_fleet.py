@@ -1,5 +1,6 @@
 """A foreign network with a tail of ours on real agents: it learns there, and is kept."""
 
+import io
 import json
 import sys
 import threading
@@ -22,7 +23,7 @@ from edge.layout import layout_of
 from edge.learner import NonFinite, OnlineLearner, ReferenceLearner
 from edge.messages import Command, Plan
 from edge.session import DeviceSession
-from edge.sources import Replay
+from edge.sources import JsonLines, Replay
 from edge.split import split
 from edge.store import ArtefactStore
 from edge.topics import SiteTopics
@@ -167,7 +168,7 @@ def test_a_front_tells_layouts_apart() -> None:
 
 
 def test_no_runtime_refuses_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = HostWorker(Replay(np.zeros((4, 60)), np.arange(4) % 2))
+    worker = HostWorker(JsonLines(io.StringIO()))  # it may feed either model
     known = hybrid(foreign("Squats_Counter"), Tail(2)).data
     worker.deploy(known)
     for name in ("tflite_runtime", "ai_edge_litert", "tflite_micro"):

@@ -258,6 +258,22 @@ def test_a_model_of_ones_own_is_measured_on_ones_own_samples(capsys, tmp_path, m
     assert found["before"]["mean"] == pytest.approx(right, abs=0.2)
 
 
+def test_one_hot_targets_of_a_classifier_are_classes(capsys, tmp_path, mine) -> None:
+    path = clusters(tmp_path / "own.npz")
+    with np.load(path) as stored:
+        hot = clusters(tmp_path / "hot.npz", y=np.eye(3)[stored["y"].astype(int)])
+    _, theirs = run(capsys, mine, "--task", "own", "--data", path, "--json")
+    code, found = run(capsys, mine, "--task", "own", "--data", hot, "--json")
+    assert code == 0 and found["metric"] == "accuracy"
+    assert (found["before"], found["after"]) == (theirs["before"], theirs["after"])
+
+
+def test_values_that_look_one_hot_are_values_where_the_model_is_no_classifier(tmp_path) -> None:
+    path = clusters(tmp_path / "hot.npz", y=np.eye(3)[np.arange(60) % 3])
+    assert get_task("own", data=path, outputs=3).metric == "mse"
+    assert get_task("own", data=path, outputs=3, classifier=True).metric == "accuracy"
+
+
 def test_a_table_of_values_gives_the_squared_error(capsys, tmp_path) -> None:
     spec = ModelSpec.mlp([1, 8, 1])
     model, table = tmp_path / "line.tflite", tmp_path / "own.csv"
@@ -305,6 +321,9 @@ def test_samples_of_ones_own_are_told_in_plain_words(capsys, tmp_path, mine) -> 
         ({"y": np.full(60, 3)}, (), "the model has 3 outputs"),
         ({"y": np.full(60, np.nan)}, (), "has a label"),
         ({"y": np.zeros((60, 2))}, (), "2 wide"),
+        ({"y": np.zeros((60, 2))}, (), "Try: class indices; np.argmax(y, 1)"),
+        ({"y": np.zeros((60, 3))}, (), "not one-hot"),
+        ({"y": np.full((60, 3), 1 / 3)}, (), "Try: class indices; np.argmax(y, 1)"),
         ({"x": np.zeros((60, 5))}, (), "takes 6 values, a sample has 5"),
         ({}, ("--shots", "60"), "leave none to measure on"),
     ],

@@ -64,7 +64,7 @@ def test_each_half_has_all_kinds_of_sorted_samples(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("y", "metric"),
-    [(None, None), (Y, "accuracy"), (Y[:, None], "accuracy"), (np.eye(4)[Y], "mse")],
+    [(None, None), (Y, "accuracy"), (Y[:, None], "accuracy"), (np.eye(4)[Y], "accuracy")],
 )
 def test_what_is_measured_follows_from_the_targets(y, metric, tmp_path) -> None:
     arrays = {"x": X} if y is None else {"x": X, "y": y}

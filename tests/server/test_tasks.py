@@ -150,6 +150,20 @@ def test_rewind_gives_the_same_support_again():
     assert sensor.next_sample()[0].item() not in before
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told where passes begin", "not told"])
+def test_rewind_goes_to_where_a_pass_began_also_in_the_episode_before(told):
+    sensor = EpisodeSensor(get_task("sine").client(0, "train"), shots=5, seed=1)
+    for _ in range(3):
+        if told:
+            sensor.begin_pass()
+        passes = []
+        for epoch in range(3):
+            if epoch:
+                sensor.rewind()
+            passes.append([sensor.next_sample()[0].item() for _ in range(4)])
+        assert passes[0] == passes[1] == passes[2] and len(set(passes[0])) == 4
+
+
 def test_measures():
     sine, characters = get_task("sine"), get_task("characters")
     ones, twos = np.ones((4, 1), np.float32), np.full((4, 1), 2, np.float32)

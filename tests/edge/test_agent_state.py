@@ -248,10 +248,12 @@ def test_a_helper_that_a_sensor_forked_does_not_keep_the_folder(tmp_path: Path) 
 import os, time
 from pathlib import Path
 from edge.claim import claimed
+reading, writing = os.pipe()
 with claimed(Path({str(tmp_path)!r})):
     if os.fork() == 0:
-        os.close(1)
+        os.write(writing, b"here")
         time.sleep(30)
+    os.read(reading, 4)
     os._exit(0)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=20, cwd=Path.cwd())

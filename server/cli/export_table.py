@@ -51,9 +51,9 @@ def few_samples(files: list[ExportedFile]) -> Iterator[str]:
     calibrated = max(entry.calibrated for entry in files)
     tried = max(entry.samples for entry in files)
     if 0 < calibrated < FEW_RANGES:
-        yield f"only {calibrated} samples set the int8 ranges; {FEW_RANGES} or more are wanted."
+        yield f"only {calibrated} of the samples set int8 ranges; {FEW_RANGES} or more are wanted."
     if 0 < tried < FEW_TRIED:
-        yield f"only {tried} samples were tried; {FEW_TRIED} or more are wanted."
+        yield f"only {tried} of the samples are tried; {FEW_TRIED} or more are wanted."
 
 
 def _remarks(files: list[ExportedFile]) -> Iterator[str]:

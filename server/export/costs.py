@@ -22,7 +22,11 @@ def costs(found: Parity) -> Section:
         "the model takes to predict: the arena of the learner (_ARENA_INFER in a header), the "
         "table of layers and one sample; stack and variables of the firmware come on top. What the "
         "float32 file of the same format takes is 1x."
-        + ("" if found.reference is None else f" {_change(found)} is a share of that of float64."),
+        + (
+            ""
+            if found.reference is None
+            else f" The {_change(found)} is a share of what float64 has."
+        ),
         (
             "file",
             "flash, bytes",

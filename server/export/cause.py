@@ -20,7 +20,8 @@ def why_coarse(found: Parity, part: FileParity) -> tuple[str, str]:
         all_covered = "" if calibration == "minmax" else "; --calibration minmax"
         return cause, f"samples without faults, or more like them to set the ranges{all_covered}"
     if ranges is not None and ranges.coarse:
-        cause = f": single values make a range {ranges.stretched:.0f} times as wide as 99 % of them need"
+        times = f"{ranges.stretched:.0f} times as wide as 99 % of the values need"
+        cause = f": single values make a range {times}"
         helps = calibration != "percentile" and ranges.percentile_helps
         clip = "; --calibration percentile" if helps else ""
         return cause, f"samples without faults{clip}"

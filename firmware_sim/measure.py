@@ -64,6 +64,7 @@ def cost_of(
     board: str,
     work: Callable[[BoardClient], Any],
     *,
+    prepare: Callable[[BoardClient], Any] | None = None,
     function: str = "",
     sensor: Sensor | None = None,
     image: Path | None = None,
@@ -73,6 +74,7 @@ def cost_of(
     Args:
         board: a name of `BOARDS`; its core must be one that Unicorn has.
         work: what to ask of the board.
+        prepare: what to ask of it before; that is not counted.
         function: name in the image; empty: everything is counted.
         sensor: where the board's samples come from.
         image: firmware; the prebuilt image of the core if not given.
@@ -91,10 +93,15 @@ def cost_of(
     path = image or image_path(profile.core)
     functions = read_functions(path)
     trace = BlockTrace(functions.named(function).address if function else None)
+    before = None if prepare else trace
     with SimulatedDevice(
-        profile, device_id="bench", image=path, sensor=sensor, trace=trace
+        profile, device_id="bench", image=path, sensor=sensor, trace=before
     ) as device:
-        work(BoardClient(device.port, work_timeout=_PATIENCE))
+        client = BoardClient(device.port, work_timeout=_PATIENCE)
+        if prepare:
+            prepare(client)
+            device.watch_blocks(trace)
+        work(client)
         if device.fault is not None:
             raise TinyfleetError(f"{board} crashed: {device.fault}")
         stack = device.peak_stack
@@ -133,11 +140,13 @@ def learning_cost(
         **how: more arguments of `BoardClient.train`, such as `train_layers` and `arithmetic`.
     """
 
-    def work(client: BoardClient) -> None:
+    def upload(client: BoardClient) -> None:
         client.upload_artifact(model)
+
+    def work(client: BoardClient) -> None:
         client.train(samples, rate=rate, **how)
 
-    return cost_of(board, work, function=function, sensor=sensor, image=image)
+    return cost_of(board, work, prepare=upload, function=function, sensor=sensor, image=image)
 
 
 def predicting_cost(
@@ -163,10 +172,12 @@ def predicting_cost(
         **how: more arguments of `BoardClient.train`.
     """
 
-    def work(client: BoardClient) -> None:
+    def upload(client: BoardClient) -> None:
         client.upload_artifact(model)
         if sensor is not None:
             client.train(1, rate=0.0, **how)
+
+    def work(client: BoardClient) -> None:
         client.predict(inputs)
 
-    return cost_of(board, work, function=function, sensor=sensor, image=image)
+    return cost_of(board, work, prepare=upload, function=function, sensor=sensor, image=image)

@@ -11,6 +11,7 @@ from firmware_sim.machine import Fault, Setup, painted_depth
 from firmware_sim.memory import IMAGE_BYTES, PAGE, STACK_BYTES
 from firmware_sim.power_cut import FlashWatch
 from firmware_sim.thumb import lengths
+from firmware_sim.trace import BlockTrace
 
 __all__ = ["UnicornMachine"]
 
@@ -80,6 +81,16 @@ class UnicornMachine:
             self._watch.remove()
         self._watch = FlashWatch(self._uc, self._setup, cut_after)
         return self._watch
+
+    def watch_blocks(self, trace: BlockTrace) -> None:
+        """Tell a trace of every block from now on."""
+        import unicorn
+
+        def block(uc: Any, address: int, size: int, data: Any) -> None:
+            trace.block(address, size, self._call_registers)
+
+        self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
+        self._uc.ctl_flush_tb()  # blocks that were translated before tell nobody
 
     def power_off(self) -> None:
         """Let the engine go."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge.artifact import Artifact
 from edge.errors import UsageError
+from server.export.bounds import ParityFailed
 from server.journal import Journal
 from server.keeper import Keeper
 from server.model_file import read_model
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from server.export.wanted import Wanted
     from server.export_samples import Trial
 
-__all__ = ["ExportedFile", "describe", "export_file", "export_model", "export_run"]
+__all__ = ["ExportFailed", "ExportedFile", "describe", "export_file", "export_model", "export_run"]
 
 EXPORTS = "exports"
 
@@ -31,12 +32,21 @@ class ExportedFile:
     A header beside its `.tflite` has neither of the last two: it holds the same model.
 
     Args:
+        bytes: of the model, what it takes of flash; of a header: of the `.tflite` that it holds.
         metric_name: such as accuracy; empty where nothing is measured.
         runtimes: those that ran it and agree.
         board: the emulated board that ran it; empty where none did.
         instructions: of one prediction there; 0 where none were counted.
-        arena: bytes of RAM to predict there; 0 where no board ran it.
+        arena: bytes of RAM that the model takes there to predict; 0 where no board ran it.
         loss: share of the metric that is lost; below 0 where there is a gain.
+        change: of the metric, as a share of that of float64; None where nothing is measured.
+        learns: what a board trains: all layers, the last n layers, or nothing; empty where no board
+            ran it.
+        learn_instructions: of one SGD step there; 0 where none were counted.
+        learn_arena: bytes of RAM to learn; 0 where nothing learns.
+        samples: how many it was tried on.
+        of: whose they are, in words.
+        calibrated: how many samples set its int8 ranges; 0: it has none, or had them before.
         refined: whether it has refined weights; where they bring it no nearer, it has not.
         as_is: whether it had int8 layers already, and was checked, but not made.
     """
@@ -55,6 +65,28 @@ class ExportedFile:
     loss: float = 0.0
     refined: bool = False
     as_is: bool = False
+    change: float | None = None
+    learns: str = ""
+    learn_instructions: int = 0
+    learn_arena: int = 0
+    samples: int = 0
+    of: str = ""
+    calibrated: int = 0
+
+
+class ExportFailed(ParityFailed):
+    """An export whose files are out of bounds; they and the report are left to look at.
+
+    Args:
+        failed: every bound that is broken, one or more; the first is what is said.
+        files: the files.
+    """
+
+    def __init__(self, failed: list[ParityFailed], files: list[ExportedFile]) -> None:
+        """Keep the files and all that is wrong with them."""
+        super().__init__(failed[0].message, hint=failed[0].hint)
+        self.failed = [error.message for error in failed]
+        self.files = files
 
 
 def export_model(
@@ -70,37 +102,49 @@ def export_model(
         wanted: which files; None: float32 and int8 as .tflite and .onnx.
 
     Raises:
-        ParityFailed: a runtime disagrees beyond its bound.
+        ExportFailed: a runtime disagrees beyond its bound; the files are left all the same.
+        ParityFailed: the same of a model that is exported as it is, and then not written.
         UsageError: the folder cannot be made.
     """
-    from server.export import export_all
+    from server.export.files import write_all
 
     if _has_int8(model):
         from server.exporting_as_is import export_as_is
 
         return export_as_is(model, out, about, trial, wanted)
-    found = export_all(
+    found, failed = write_all(
         model.spec, model.parameters(), trial.ranges, out, about, wanted=wanted,
         samples=trial.samples,
     )  # fmt: skip
-    metric = trial.samples.metric
-    return [_listed(entry, metric.name if metric else "") for entry in found]
+    files = [_listed(entry, trial) for entry in found]
+    if failed:
+        raise ExportFailed(failed, files)
+    return files
 
 
 def _has_int8(model: Artifact) -> bool:
     return model.dtype != "float32" or model.tail is not model or model.frozen_layers > 0
 
 
-def _listed(entry: "Exported", metric: str) -> ExportedFile:
+def _listed(entry: "Exported", trial: "Trial") -> ExportedFile:
     name, path, part = entry.path.name, str(entry.path), entry.parity
     if part is None:
-        return ExportedFile(name, path, entry.sha256, len(entry.data), None, None)
+        return ExportedFile(name, path, entry.sha256, entry.flash, None, None)
     ran = part.instructions > 0  # else its board says why it did not
+    metric, learning = trial.samples.metric, part.learning
     return ExportedFile(
-        name, path, entry.sha256, len(entry.data), round(part.sqnr, 1), part.answers[0].metric,
-        metric, tuple(answer.runtime for answer in part.answers),
+        name, path, entry.sha256, entry.flash, round(part.sqnr, 1), part.metric,
+        metric.name if metric else "",
+        tuple(answer.runtime for answer in part.answers if not answer.failed),
         part.board if ran else "", part.instructions, part.arena, round(entry.loss, 6),
         entry.refined,
+        change=None if entry.change is None else round(entry.change, 6),
+        learns=learning.what if learning else "",
+        learn_instructions=learning.step.instructions if learning else 0,
+        learn_arena=learning.arena if learning else 0,
+        samples=len(trial.samples.x),
+        of=trial.samples.of,
+        calibrated=len(trial.ranges) if part.int8 else 0,
     )  # fmt: skip
 
 

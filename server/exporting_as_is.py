@@ -61,12 +61,12 @@ def export_as_is(
             ExportedFile(
                 path.name, str(path), model.sha256, model.size, None, found.metric,
                 metric.name if metric else "", found.runtimes, found.board, found.instructions,
-                found.arena, as_is=True,
+                found.arena, as_is=True, samples=len(trial.samples.x), of=trial.samples.of,
             )
         )  # fmt: skip
     if "c" in asked.formats:
         path, data = out / f"model.{kind}.h", c_header(model.data, about, kind)
         path.write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
-        files.append(ExportedFile(path.name, str(path), sha256, len(data), None, None, as_is=True))
+        files.append(ExportedFile(path.name, str(path), sha256, model.size, None, None, as_is=True))
     return files

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from edge.errors import UsageError
-from server.cli.options import AsJson, print_json, print_table
+from server.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server.exporting import ExportedFile
 
 MOST_LOSS = 0.01
@@ -55,13 +57,15 @@ def export(
 ) -> None:
     """Write a model for other runtimes, check it in all that are installed, and report.
 
-    The folder also gets parity.json, .md and .html. The command fails where a runtime disagrees.
+    The folder also gets parity.json, .md and .html. The command fails where a runtime disagrees;
+    the files and the report are left to look at, and --json has a list of what failed.
 
     Example: tinyfleet server export sine.tflite --to tflite,onnx,c --dtype float32,int8,hybrid
     """
+    from server.export.costs import signed
     from server.export.quantise import Calibration
     from server.export.wanted import Wanted
-    from server.exporting import export_file, export_run
+    from server.exporting import ExportFailed, export_file, export_run
     from server.run import RunFolder
 
     wanted = Wanted(
@@ -76,16 +80,17 @@ def export(
     wanted.refuse_idle()
     if wanted.left_out:
         typer.echo(f"warning: {wanted.left_out}", err=True)
-    if model.is_dir():
-        if task is not None:
-            raise UsageError("a run knows its task.", hint="no --task")
-        files = export_run(RunFolder.existing(model), out, wanted, licence, data=data)
-    else:
-        files = export_file(model, out or Path("exports"), wanted, task, licence, data=data)
-    if as_json:
-        print_json([vars(entry) for entry in files])
-    else:
-        _show(files)
+    if model.is_dir() and task is not None:
+        raise UsageError("a run knows its task.", hint="no --task")
+    try:
+        if model.is_dir():
+            files = export_run(RunFolder.existing(model), out, wanted, licence, data=data)
+        else:
+            files = export_file(model, out or Path("exports"), wanted, task, licence, data=data)
+    except ExportFailed as failure:
+        _tell(failure.files, as_json=as_json, failed=failure.failed)
+        raise
+    _tell(files, as_json=as_json)
     if files[0].as_is:
         kind = files[0].file.split(".")[1]
         said = f"the model has int8 layers already: it is exported as it is, {kind}"
@@ -94,40 +99,24 @@ def export(
         if refined and not entry.refined and ".int8." in entry.file and entry.runtimes:
             typer.echo(f"{entry.file} keeps its weights: refined ones are no nearer", err=True)
         if entry.loss > MOST_LOSS and ".int8." in entry.file and not refined:
-            said = f"{entry.file} loses {entry.loss:.1%} of its metric"
+            said = f"{entry.file} is worse: {entry.metric_name} {signed(entry.change)}"
             typer.echo(f"warning: {said}. Try: --refine", err=True)
 
 
-def _show(files: "list[ExportedFile]") -> None:
-    metric = next((entry.metric_name for entry in files if entry.metric_name), "")
-    measured = [metric, "loss"] if metric else []
-    print_table(
-        ["file", "bytes", "SQNR dB", *measured, "instructions", "arena", "sha256"],
-        [
-            [
-                f.file, f.bytes, "-" if f.sqnr is None else f.sqnr,
-                *(_metric_cells(f) if metric else ()),
-                f.instructions or "-", f.arena or "-", f.sha256[:16],
-            ]
-            for f in files
-        ],
-    )  # fmt: skip
-    board = next((entry.board for entry in files if entry.board), "")
-    if board:
-        typer.echo(f"instructions of a prediction and bytes of arena on {board}, emulated")
-    report = "" if files[0].as_is else ", with parity.md, .json and .html"
-    typer.echo(f"in {Path(files[0].path).parent}{report}")
-    agreed = dict.fromkeys(name for entry in files for name in entry.runtimes)
-    if agreed:
-        typer.echo(f"agreed: {'; '.join(agreed)}")
+def _tell(files: "list[ExportedFile]", *, as_json: bool, failed: "Sequence[str]" = ()) -> None:
+    """Show the files; those of an export that failed, too."""
+    from server.cli.export_table import few_samples, show
 
-
-def _metric_cells(entry: "ExportedFile") -> tuple[str, str]:
-    if entry.metric is None:
-        return "-", "-"
-    if entry.as_is:
-        return f"{entry.metric:.4f}", "-"
-    return f"{entry.metric:.4f}", f"{round(entry.loss, 3) + 0.0:.1%}"
+    if as_json:
+        entries = [vars(entry) for entry in files]
+        print_json({"failed": list(failed), "files": entries} if failed else entries)
+    else:
+        show(files, failed=bool(failed))
+    for said in few_samples(files):
+        typer.echo(f"warning: {said}", err=True)
+    if failed:
+        folder = Path(files[0].path).parent
+        typer.echo(f"see {folder / 'parity.md'}; the files are left there", err=True)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from edge.errors import ArtifactError
+from server.export.cause import why_coarse
 from server.export.measured import Answer, FileParity, Parity
 
 __all__ = [
@@ -57,7 +58,7 @@ def broken(found: Parity) -> Iterator[ParityFailed]:
         )
         return
     for part in found.files:
-        yield from _of_file(part, size(found))
+        yield from _of_file(found, part, size(found))
 
 
 def size(found: Parity) -> float:
@@ -65,14 +66,14 @@ def size(found: Parity) -> float:
     return max(_SMALLEST, found.largest)
 
 
-def _of_file(part: FileParity, size: float) -> Iterator[ParityFailed]:
+def _of_file(found: Parity, part: FileParity, size: float) -> Iterator[ParityFailed]:
     if not part.answers:
         yield ParityFailed(f"nothing here runs {part.file}.", hint="tinyfleet doctor")
     for one in part.answers:
         if one.failed:
             yield ParityFailed(f"{one.runtime} fails on {part.file}: {one.failed}.", hint=_FAULT)
         elif not one.board:  # a board is held against our learner, which has all samples
-            yield from _of_runtime(part, one, size)
+            yield from _of_runtime(found, part, one, size)
     if not part.apart <= SAME * size:
         yield ParityFailed(
             f"{part.board} and this machine differ by {part.apart:.3g} on {part.file}.",
@@ -87,7 +88,9 @@ def _of_file(part: FileParity, size: float) -> Iterator[ParityFailed]:
         )
 
 
-def _of_runtime(part: FileParity, one: Answer, size: float) -> Iterator[ParityFailed]:
+def _of_runtime(
+    found: Parity, part: FileParity, one: Answer, size: float
+) -> Iterator[ParityFailed]:
     if not part.int8 and not one.worst <= FLOAT_TOLERANCE * size:
         yield ParityFailed(
             f"{one.runtime} is off by {one.worst:.3g} on {part.file}, at most "
@@ -95,8 +98,9 @@ def _of_runtime(part: FileParity, one: Answer, size: float) -> Iterator[ParityFa
             hint=_FAULT,
         )
     if part.int8 and not one.sqnr >= INT8_SQNR:
+        cause, remedy = why_coarse(found, part)
         yield ParityFailed(
             f"{one.runtime} has {one.sqnr:.1f} dB on {part.file}, at least "
-            f"{INT8_SQNR:.0f} are needed.",
-            hint="more calibration samples, of the kind the device will see; --refine",
+            f"{INT8_SQNR:.0f} are needed{cause}.",
+            hint=remedy,
         )

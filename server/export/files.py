@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +16,17 @@ from edge.atomic import replace_file
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
-from server.export.bounds import broken, require
+from server.export.bounds import ParityFailed, broken
 from server.export.encode import Encoded, encode
 from server.export.measured import FileParity, Parity, Samples
 from server.export.older import remove_older
 from server.export.pages import parity_page
 from server.export.parity import report
+from server.export.ranges import ranges
 from server.export.wanted import Wanted
 from server.report.markdown import markdown
 
-__all__ = ["Exported", "export_all", "make_folder"]
+__all__ = ["Exported", "export_all", "make_folder", "write_all"]
 
 Floats = NDArray[np.float32]
 
@@ -37,14 +39,18 @@ class Exported:
         path: where.
         data: its content.
         parity: what the runtimes make of it; None of a header whose `.tflite` is written, too.
+        change: of the metric, as a share of that of float64; None where nothing is measured.
         loss: share of the metric that is lost.
+        flash: bytes of the model; of a header: of the `.tflite` that it holds.
         refined: whether it has refined weights.
     """
 
     path: Path
     data: bytes = field(repr=False)
     parity: FileParity | None
+    change: float | None = None
     loss: float = 0.0
+    flash: int = 0
     refined: bool = False
 
     @property
@@ -82,6 +88,29 @@ def export_all(
         ParityFailed: a runtime disagrees; the report is written all the same, the files too.
         UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
+    written, failed = write_all(
+        spec, parameters, calibration, out_dir, about, wanted=wanted, samples=samples
+    )
+    for error in failed:
+        raise error
+    return written
+
+
+def write_all(
+    spec: ModelSpec,
+    parameters: Floats,
+    calibration: Floats,
+    out_dir: Path,
+    about: About,
+    *,
+    wanted: Wanted | None = None,
+    samples: Samples | None = None,
+) -> tuple[list[Exported], list[ParityFailed]]:
+    """Do what `export_all` does, and give all bounds that are broken instead of raising one.
+
+    Raises:
+        UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
+    """
     wanted = wanted or Wanted()
     make_folder(out_dir)
     files = encode(spec, parameters, calibration, wanted, about)
@@ -90,11 +119,12 @@ def export_all(
         remove_older(out_dir, files, parameters)
         for name, file in files.items():
             replace_file(out_dir / name, file.data)
+    samples = samples or Samples(calibration, of="of the calibration")
     found = report(
         spec,
         parameters,
         {name: file.model for name, file in models.items()},
-        samples or Samples(calibration, of="of the calibration"),
+        samples,
         made_from={name: file.parameters for name, file in models.items()},
         check=False,
     )
@@ -103,15 +133,26 @@ def export_all(
         options=asdict(wanted),
         files=tuple(replace(part, header=_header(part.file, files)) for part in found.files),
     )
+    if math.isfinite(found.largest) and any(part.int8 for part in found.files):
+        lie = ranges(spec, parameters, calibration, samples.x, wanted.calibration)
+        found = replace(found, ranges=lie)
+    failed = list(broken(found))
     with _writing(out_dir):
         _write_report(out_dir, found, about)
-    require(found)
     parts = {part.file: part for part in found.files}
-    losses = {name: found.loss(part) for name, part in parts.items()}
-    return [
-        Exported(out_dir / name, file.data, parts.get(name), losses.get(name, 0.0), file.refined)
-        for name, file in files.items()
+    written = [
+        _written(out_dir / name, file, found, parts.get(name)) for name, file in files.items()
     ]
+    return written, failed
+
+
+def _written(path: Path, file: Encoded, found: Parity, part: FileParity | None) -> Exported:
+    flash = len(file.model)
+    if part is None:
+        return Exported(path, file.data, None, flash=flash, refined=file.refined)
+    return Exported(
+        path, file.data, part, found.change(part), found.loss(part), flash, file.refined
+    )
 
 
 @contextmanager

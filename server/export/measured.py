@@ -8,9 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from server.export.ranges import Ranges
 from server.export.sqnr import FLOOR
 
-__all__ = ["Answer", "FileParity", "Metric", "Parity", "Ratio", "Samples"]
+__all__ = [
+    "Answer",
+    "Counted",
+    "FileParity",
+    "Learning",
+    "Metric",
+    "Parity",
+    "Ratio",
+    "Samples",
+]
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,47 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Instructions on an emulated board, without the link.
+
+    Args:
+        board: its name.
+        instructions: exact, mean over a few samples; 0 where none were counted.
+        why: why none were counted; empty: they were.
+    """
+
+    board: str
+    instructions: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What of a file learns on a board, and what that takes.
+
+    Args:
+        layers: how many layers with weights, from the end, can learn.
+        weighted: how many layers with weights there are.
+        arena: bytes of RAM to learn, of the same kind as `FileParity.arena`; 0: nothing learns.
+        step: one SGD step on one sample.
+    """
+
+    layers: int
+    weighted: int
+    arena: int
+    step: Counted
+
+    @property
+    def what(self) -> str:
+        """All layers, the last n layers, or nothing."""
+        if not self.layers:
+            return "nothing"
+        if self.layers == self.weighted:
+            return "all layers"
+        return "the last layer" if self.layers == 1 else f"the last {self.layers} layers"
+
+
+@dataclass(frozen=True)
 class FileParity:
     """One file: its bytes, its digest, and every runtime's answer.
 
@@ -81,10 +132,13 @@ class FileParity:
             where fewer than two answered.
         board: the emulated board that ran it too, or why none did; empty: not for boards.
         instructions: of one prediction there, without the link; 0 where there was none.
-        arena: bytes of RAM to predict there.
+        arena: bytes of RAM that the model takes there to predict: the learner's arena, the table
+            of layers and one sample.
         apart: largest difference of the board's answers from those of our learner here.
         layers: SQNR after each layer of a quantised `.tflite`, dB.
         header: name of the header that holds the same bytes; empty: none was written beside it.
+        learning: what of it learns on that board; None where none ran it.
+        without_fpu: a prediction on a board without floating-point unit; None as well.
     """
 
     file: str
@@ -100,6 +154,13 @@ class FileParity:
     apart: float = 0.0
     layers: tuple[tuple[str, float], ...] = ()
     header: str = ""
+    learning: Learning | None = None
+    without_fpu: Counted | None = None
+
+    @property
+    def metric(self) -> float | None:
+        """Of the first runtime that answers; None where nothing is measured."""
+        return next((one.metric for one in self.answers if one.metric is not None), None)
 
     @property
     def on_all(self) -> list[Answer]:
@@ -121,12 +182,14 @@ class Ratio:
         bytes: of flash.
         instructions: of a prediction; None where no board ran both.
         arena: of RAM; None as well.
+        without_fpu: of a prediction on a board without floating-point unit; None as well.
     """
 
     of: str
     bytes: float
     instructions: float | None = None
     arena: float | None = None
+    without_fpu: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +205,7 @@ class Parity:
         largest: largest absolute output of the reference.
         files: one a file.
         options: how the files were made, by name.
+        ranges: how the samples lie in the ranges of the int8 tensors; None without such.
     """
 
     samples: int
@@ -152,6 +216,7 @@ class Parity:
     largest: float
     files: tuple[FileParity, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Ranges | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`; numbers that are not finite become None."""
@@ -159,6 +224,7 @@ class Parity:
         for part, entry in zip(self.files, found["files"], strict=True):
             ratio = self.ratio(part)
             entry["ratio"] = None if ratio is None else _plain(asdict(ratio))
+            entry["change"] = self.change(part)
         return found
 
     def ratio(self, file: FileParity) -> Ratio | None:
@@ -175,16 +241,25 @@ class Parity:
             file.bytes / exact.bytes,
             file.instructions / exact.instructions,
             file.arena / exact.arena,
+            _over(file.without_fpu, exact.without_fpu),
         )
 
+    def change(self, file: FileParity) -> float | None:
+        """How far the metric is above (+) or below that of float64, as a share of that."""
+        if self.reference is None or file.metric is None:
+            return None
+        return (file.metric - self.reference) / max(abs(self.reference), 1e-9)
+
     def loss(self, file: FileParity) -> float:
-        """Share of the metric lost in the first runtime that answers; below 0 where it gains."""
-        known = (one.metric for one in file.answers if one.metric is not None)
-        after = next(known, None)
-        if self.reference is None or after is None:
-            return 0.0
-        lost = self.reference - after if self.higher_is_better else after - self.reference
-        return lost / max(abs(self.reference), 1e-9)
+        """Share of the metric that is lost; below 0 where there is a gain."""
+        change = self.change(file) or 0.0
+        return -change if self.higher_is_better else change
+
+
+def _over(one: Counted | None, other: Counted | None) -> float | None:
+    if not (one and other and one.instructions and other.instructions):
+        return None
+    return one.instructions / other.instructions
 
 
 def _plain(value: Any) -> Any:

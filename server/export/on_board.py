@@ -29,7 +29,7 @@ class BoardAnswers:
         outputs: float32 [n, n_out], for the first n samples.
         instructions: of one prediction, without the link, exact; mean over the samples, of a large
             model over the first few.
-        arena: bytes of RAM to predict.
+        arena: bytes of RAM to predict: the learner's arena, the table of layers, one sample.
     """
 
     board: str

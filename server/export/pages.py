@@ -13,7 +13,7 @@ from server.export.bounds import (
     broken,
     size,
 )
-from server.export.costs import costs
+from server.export.costs import costs, learning_costs, not_counted
 from server.export.measured import Answer, FileParity, Parity
 from server.report.page import Page, Section, Tile
 
@@ -35,6 +35,7 @@ def parity_page(found: Parity, about: About) -> Page:
         page.sections.append(Section("Failed", header=("what is out of bounds",), rows=wrong))
     page.sections += [
         costs(found),
+        *(one for one in (learning_costs(found), not_counted(found)) if one.rows),
         Section(
             "Runtimes",
             "Every file in every runtime that is installed here, held against float64. A board is "

@@ -12,6 +12,7 @@ from edge import runtime
 from edge.spec import ModelSpec
 from server.export.answers import Outputs, asked, asked_board
 from server.export.bounds import require
+from server.export.counted import learning, without_fpu
 from server.export.layers import layer_sqnr
 from server.export.measured import Answer, FileParity, Parity, Samples
 from server.export.on_board import BOARD, BoardAnswers
@@ -86,7 +87,7 @@ def _of_file(
         return part
     _, ours = given.popitem()
     failed = any(one.failed for one in part.answers)
-    part = _with_board(part, data, samples.x, expected, ours)
+    part = _with_board(part, data, samples, expected, ours)
     if failed or not part.int8:
         return part
     return replace(part, layers=tuple(layer_sqnr(data, spec, parameters, samples.x)))
@@ -107,9 +108,9 @@ def _spread(outputs: list[Outputs]) -> float:
 
 
 def _with_board(
-    part: FileParity, data: bytes, x: Floats, expected: Outputs, ours: Outputs | str
+    part: FileParity, data: bytes, samples: Samples, expected: Outputs, ours: Outputs | str
 ) -> FileParity:
-    found, failed = asked_board(data, x)
+    found, failed = asked_board(data, samples.x)
     if failed:
         answer = Answer(f"firmware on {BOARD}", FLOOR, math.inf, board=True, failed=failed)
         return replace(part, answers=(*part.answers, answer), board=BOARD)
@@ -129,6 +130,8 @@ def _with_board(
         instructions=found.instructions,
         arena=found.arena,
         apart=0.0 if isinstance(ours, str) else float(np.abs(out - ours[:n]).max()),
+        learning=learning(data, samples),
+        without_fpu=without_fpu(data, samples.x),
     )
 
 

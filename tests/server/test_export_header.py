@@ -2,18 +2,22 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.artifact import Artifact
+from edge.learner import OnlineLearner
 from edge.learner.build import FOLDER as LEARNER
 from edge.spec import ModelSpec
+from server.cli import main
 from server.export import tflite
 from server.export.about import About
 from server.export.encode import encode
 from server.export.header import c_header
 from server.export.wanted import Wanted
+from server.models import FOLDER
 
 SPEC = ModelSpec.mlp([4, 12, 3], output="softmax")
 P = SPEC.initial(3)
@@ -93,6 +97,27 @@ def test_macros_say_what_the_ends_are(tmp_path) -> None:
     scales = [np.float32(said[2]), np.float32(said[4])]
     assert scales == [np.float32(int8.input.scales[0]), np.float32(int8.output.scales[0])]
     assert b"F32_INPUT_SCALE" not in headers["model.f32.h"]
+
+
+def test_the_example_predicts_as_the_learner_here_does(tmp_path) -> None:
+    root = Path(__file__).parents[2]
+    example = root / "examples" / "predict_from_header.c"
+    code = example.read_text().split(". */\n", 1)[1]
+    assert f"```c\n{code}```" in (root / "docs" / "EXPORT.md").read_text()
+    sine = FOLDER / "sine.tflite"
+    options = ["--to", "c", "--dtype", "float32", "--out", str(tmp_path)]
+    assert main(["server", "export", str(sine), *options]) == 0
+    sources = [str(path) for path in sorted((LEARNER / "src").glob("*.c"))]
+    built = subprocess.run(
+        [*CC, "-ffp-contract=off", "-I.", f"-I{LEARNER / 'include'}", example, *sources, "-o", "m"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    said = subprocess.run([tmp_path / "m"], capture_output=True, check=True).stdout
+    expected = OnlineLearner(sine.read_bytes()).predict_many(np.array([[0.5]], np.float32))
+    assert np.float32(said) == expected[0, 0]
 
 
 def test_the_learner_needs_what_the_macros_say(tmp_path) -> None:

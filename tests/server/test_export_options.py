@@ -68,12 +68,17 @@ def test_layers_of_a_hybrid_that_there_are_not_are_said_in_words_of_the_command(
 def test_the_table_has_what_a_prediction_costs_and_the_metric(tmp_path, capsys) -> None:
     options = ["--to", "tflite,c", "--dtype", "float32,int8", "--out", str(tmp_path)]
     assert main(["server", "export", SINE, *options]) == 0
-    header, exact, _, in_c, *_, board, _, _ = capsys.readouterr().out.splitlines()
+    header, exact, _, in_c, *remarks = capsys.readouterr().out.splitlines()
     assert header.split() == [
-        "file", "bytes", "SQNR", "dB", "mse", "loss", "instructions", "arena", "sha256",
+        "file", "bytes", "SQNR", "dB", "mse", "change", "instructions", "RAM", "sha256",
     ]  # fmt: skip
-    assert exact.split()[4] == "0.0%" and "nano33ble" in board
+    assert exact.split()[4] == "0.0%" and any("nano33ble" in line for line in remarks)
     assert in_c.split()[2:6] == ["-"] * 4
+    assert (
+        in_c.split()[1] == exact.split()[1] == str((tmp_path / "model.f32.tflite").stat().st_size)
+    )
+    assert "bytes of a header are those of the model that it holds" in remarks
+    assert all(len(line) <= 100 for line in (header, exact, in_c))
     assert main(["server", "export", SINE, *options, "--json"]) == 0
     exact, int8, *_ = json.loads(capsys.readouterr().out)
     for entry in (exact, int8):

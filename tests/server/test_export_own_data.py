@@ -85,6 +85,24 @@ def test_images_are_taken_as_they_are(tmp_path) -> None:
     np.testing.assert_array_equal(found.ranges, x.reshape(4, 12)[::2])
 
 
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (3, ["only 2 of the samples set", "only 1 of the samples"]),
+        (90, ["45 of the samples set"]),
+        (100, []),
+    ],
+)
+def test_too_few_samples_are_told(n, told, mine, capsys) -> None:
+    data = stored(mine.parent, x=X[:n], y=Y[:n])
+    assert export(mine, "--data", str(data)) == 0
+    out, said = capsys.readouterr()
+    assert f"measured on {n // 2} sample" in out and said.count("warning: only") == len(told)
+    assert all(words in said for words in told)
+    assert export(mine, "--data", str(data), "--dtype", "float32") == 0
+    assert "set int8 ranges" not in capsys.readouterr().err
+
+
 def test_a_table_has_inputs_alone_or_targets_behind_them(tmp_path) -> None:
     path = tmp_path / "s.csv"
     np.savetxt(path, X, delimiter=",", header="x,y,z", comments="")

@@ -55,7 +55,7 @@ def test_the_table_has_all_that_the_page_has(tmp_path) -> None:
     page, table = (tmp_path / "parity.html").read_text(), (tmp_path / "parity.md").read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == re.findall(r"^## (.*)$", table, re.MULTILINE)
-    assert titles[:2] == ["What each file costs", "Runtimes"]
+    assert titles[:2] == ["What each file costs", "What learning costs"]
     assert {"Layers of model.int8.tflite", "Bounds", "Digests", "Options"} <= set(titles)
     for file in stored(tmp_path)["files"]:
         assert file["sha256"] in table and f"{file['bytes']:,}" in table
@@ -88,6 +88,7 @@ def test_a_quantised_file_is_set_beside_the_float32_one(tmp_path) -> None:
         "bytes": int8["bytes"] / exact["bytes"],
         "instructions": int8["instructions"] / exact["instructions"],
         "arena": int8["arena"] / exact["arena"],
+        "without_fpu": int8["without_fpu"]["instructions"] / exact["without_fpu"]["instructions"],
     }
     onnx = found["model.int8.onnx"]["ratio"]
     assert onnx["of"] == "model.f32.onnx" and onnx["instructions"] is None

@@ -206,7 +206,7 @@ def test_a_loss_that_is_too_large_is_said_with_its_remedy(tmp_path, monkeypatch,
     options = ["--to", "tflite", "--out", str(tmp_path)]
     assert main(["server", "export", str(FOLDER / "sine.tflite"), *options]) == 0
     said = capsys.readouterr().err
-    assert said.count("of its metric. Try: --refine") == 1 and "model.int8.tflite loses" in said
+    assert said.count("Try: --refine") == 1 and "model.int8.tflite is worse: mse +" in said
 
 
 CONVNET = ModelSpec.convnet((8, 6, 1), [conv(4, stride=2), conv(4), dense(3, "softmax")])

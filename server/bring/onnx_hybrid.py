@@ -14,11 +14,9 @@ from server.bring.feeding import onnx_input
 from server.bring.onnx_feature import onnx_feature
 from server.bring.tail import Tail, tail_spec
 from server.export import tflite
-from server.onnx_model import loaded, names_read
+from server.onnx_model import loaded, names_read, opset_of
 
 __all__ = ["onnx_hybrid"]
-
-_OLDEST = 7  # opset from which Gemm takes a bias of one dimension
 
 
 def onnx_hybrid(
@@ -54,9 +52,7 @@ def _made(
 ) -> tuple[bytes, Feature, ModelSpec]:  # fmt: skip
     import onnx
 
-    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
-    if opset < _OLDEST:
-        raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
+    opset_of(model)
     if any(one.name == TAIL for one in model.graph.initializer):
         raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
     taken = onnx_input(model.graph)

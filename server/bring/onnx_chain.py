@@ -1,46 +1,24 @@
 """Read an `.onnx` chain as layers of ours: images turn from channels first to channels last."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import isinf, prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.layer_limits import problem
-from edge.layers import ActivateSpec, Activation, ConvSpec, Layer, LayerSpec, PadSpec, PoolSpec
-from edge.windows import Shape
+from edge.layers import Activation, ConvSpec, LayerSpec, PadSpec, PoolSpec
+from server.bring.onnx_state import ChainState, Float
 from server.bring.onnx_steps import Step, refusal
 from server.bring.onnx_views import VIEWS, viewed
 from server.bring.onnx_windows import padding_of, window_of
 
 __all__ = ["ChainReader"]
 
-Float = NDArray[np.float32]
-Order = NDArray[np.int64]
-
 _PASSED = ("Identity", "Dropout")
-_POSITIVE = ("relu", "relu6", "logistic", "softmax")
 _BARE: dict[str, Activation] = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "logistic"}
 
 
-class ChainReader:
-    """Takes one node after another.
-
-    `order` says of each value of the current ONNX tensor (without the batch) at which place of the
-    learner's it lies; `entry` says so of the input. Reshapes and transposes change `order` alone.
-
-    Args:
-        sizes: of a sample, as the file has them.
-    """
-
-    def __init__(self, sizes: tuple[int, ...]) -> None:
-        self.layers: list[Layer] = []
-        self.parts: list[tuple[Float, Float]] = []
-        self.entry: Order = np.arange(prod(sizes))
-        self.order: Order = self.entry.reshape(sizes)
-        self._shape: Shape = (1, 1, prod(sizes))
+class ChainReader(ChainState):
+    """Takes one node after another."""
 
     def take(self, step: Step) -> None:
         """Append what a node does.
@@ -57,7 +35,7 @@ class ChainReader:
         elif step.kind in VIEWS:
             self.order = viewed(step, self.order)
         elif step.kind in _BARE:
-            self._activate(step, _BARE[step.kind])
+            self.activate(step, _BARE[step.kind])
         elif step.kind in _READERS:
             _READERS[step.kind](self, step)
         else:
@@ -65,10 +43,10 @@ class ChainReader:
 
     def softmax(self, step: Step) -> None:
         """Put a softmax behind all values."""
-        h, w, _ = self._shape
+        h, w, _ = self.shape
         if h * w > 1:
-            self._shape = (1, 1, prod(self._shape))
-        self._activate(step, "softmax")
+            self.shape = (1, 1, prod(self.shape))
+        self.activate(step, "softmax")
 
     # Layers with weights.
 
@@ -87,19 +65,19 @@ class ChainReader:
         ours[:, self.order] = turned * np.float32(step.options.get("alpha", 1.0))
         n_out = len(ours)
         bias = _bias(step, n_out) * np.float32(step.options.get("beta", 1.0))
-        self._append(step, LayerSpec(self.order.size, n_out, "linear"), (ours, bias))
+        self.append(step, LayerSpec(self.order.size, n_out, "linear"), (ours, bias))
         self.order = np.arange(n_out)
 
     def _conv(self, step: Step) -> None:
-        shape, weights = self._image(step), step.constant(1)
+        shape, weights = self.image(step), step.constant(1)
         if step.at != 0 or weights is None or weights.ndim != self.order.ndim + 1:
             raise refusal(step, "constant weights are needed, of as many dimensions as the tensor.")
         spatial = weights.ndim - 2
         group, filters = int(step.options.get("group", 1)), len(weights)
         depthwise = group == shape[2] and group > 1
         if not depthwise and group != 1:
-            raise refusal(step, f"{group} groups of {shape[2]} channels came; one group, or one for "
-                                "each channel is known.")  # fmt: skip
+            raise refusal(step, f"{group} groups of {shape[2]} channels came; one, or one for each "
+                                "channel is known.")  # fmt: skip
         if spatial == 1:
             weights = weights[:, :, None]
         window = window_of(step, spatial, weights.shape[2:])
@@ -107,14 +85,14 @@ class ChainReader:
         ours = weights[:, 0].transpose(1, 2, 0) if depthwise else weights.transpose(0, 2, 3, 1)
         padding = padding_of(step, window, shape)
         if not isinstance(padding, str):
-            self._append(step, PadSpec(shape, padding))
-            shape, padding = self._shape, "valid"
+            self.append(step, PadSpec(shape, padding))
+            shape, padding = self.shape, "valid"
         layer = ConvSpec(
             shape, filters, window.kernel, window.stride, padding, window.dilation,
             depthwise=depthwise,
         )  # fmt: skip
-        self._append(step, layer, (np.array(ours, np.float32), bias))
-        self._is_image(spatial)
+        self.append(step, layer, (np.array(ours, np.float32), bias))
+        self.is_image(spatial)
 
     def _normalise(self, step: Step) -> None:
         if step.options.get("training_mode", 0):
@@ -125,7 +103,7 @@ class ChainReader:
         scale, shift, mean, variance = (np.asarray(one, np.float64) for one in given)
         factor = scale / np.sqrt(variance + step.options.get("epsilon", 1e-5))
         along = (-1, *[1] * (self.order.ndim - 1))
-        self._scale(step, factor.reshape(along), (shift - mean * factor).reshape(along))
+        self.scale(step, factor.reshape(along), (shift - mean * factor).reshape(along))
 
     def _arithmetic(self, step: Step) -> None:
         constant = step.constant(1 - step.at) if len(step.inputs) == 2 else None
@@ -133,46 +111,14 @@ class ChainReader:
             raise refusal(step, "one tensor and one constant are needed; the model is no chain.")
         value, one, zero = np.asarray(constant, np.float64), np.ones(1), np.zeros(1)
         if step.kind == "Add":
-            return self._scale(step, one, value)
+            return self.scale(step, one, value)
         if step.kind == "Sub":
-            return self._scale(step, *((one, -value) if step.at == 0 else (-one, value)))
+            return self.scale(step, *((one, -value) if step.at == 0 else (-one, value)))
         if step.kind == "Mul":
-            return self._scale(step, value, zero)
+            return self.scale(step, value, zero)
         if step.at == 1 or not value.all():
             raise refusal(step, "division by a tensor that is computed, or by zero.")
-        return self._scale(step, 1 / value, zero)
-
-    def _scale(self, step: Step, factor: NDArray[Any], shift: NDArray[Any]) -> None:
-        """Factor and shift of each channel: part of linear weights before, else a layer."""
-        if not self.layers and self.order.ndim > 1:
-            self._image(step)
-        last = self.layers[-1] if self.layers else None
-        linear = last is not None and last.activation == "linear"
-        dense = isinstance(last, LayerSpec) and linear
-        many = prod(self._shape) if dense else self._shape[2]
-        k, b = (self._each(step, values, many) for values in (factor, shift))
-        if linear and isinstance(last, LayerSpec | ConvSpec):
-            weights, bias = self.parts[-1]
-            depthwise = isinstance(last, ConvSpec) and last.depthwise
-            along = k if depthwise else k.reshape(-1, *[1] * (weights.ndim - 1))
-            self.parts[-1] = ((weights * along).astype(np.float32),
-                              (bias * k + b).astype(np.float32))  # fmt: skip
-            return
-        layer = ConvSpec(self._shape, many, (1, 1), depthwise=True)
-        self._append(step, layer, (k.reshape(1, 1, -1).astype(np.float32), b.astype(np.float32)))
-
-    def _each(self, step: Step, values: NDArray[Any], many: int) -> NDArray[Any]:
-        """Values that are broadcast to the tensor, as one for each of the last so many places."""
-        try:
-            spread = np.broadcast_to(values, (1, *self.order.shape))
-        except ValueError:
-            raise refusal(step, f"a constant of shape {values.shape} changes the shape.") from None
-        ours = np.empty(self.order.size)
-        ours[self.order.ravel()] = spread.ravel()
-        rows = ours.reshape(-1, many)
-        if (rows != rows[0]).any():
-            raise refusal(step, "it has other constants at each place, one a channel is known.")
-        return np.asarray(rows[0])
+        return self.scale(step, 1 / value, zero)
 
     # Layers without weights.
 
@@ -182,10 +128,10 @@ class ChainReader:
             for at, name in ((1, "min"), (2, "max"))
         )
         if low == 0 and (high is None or isinf(high) or high > 3e38):
-            return self._activate(step, "relu")
+            return self.activate(step, "relu")
         if (low, high) != (0, 6):
             raise refusal(step, f"it clips to {low} and {high}; 0 and 6 is known.")
-        return self._activate(step, "relu6")
+        return self.activate(step, "relu6")
 
     def _soft(self, step: Step) -> None:
         old = step.opset < 13
@@ -196,16 +142,8 @@ class ChainReader:
                                 "values of a sample is known.")  # fmt: skip
         self.softmax(step)
 
-    def _activate(self, step: Step, activation: Activation) -> None:
-        last = self.layers[-1] if self.layers else None
-        if isinstance(last, LayerSpec | ConvSpec) and last.activation == "linear":
-            self.layers[-1] = replace(last, activation=activation)
-            self._check(step, self.layers[-1])
-        else:
-            self._append(step, ActivateSpec(self._shape, activation))
-
     def _pool(self, step: Step) -> None:
-        shape, spatial = self._image(step), self.order.ndim - 1
+        shape, spatial = self.image(step), self.order.ndim - 1
         kind = "max" if step.kind == "MaxPool" else "average"
         window = window_of(step, spatial, None)
         if window.dilation != (1, 1):
@@ -218,30 +156,30 @@ class ChainReader:
             if kind == "average" and not counted:
                 raise refusal(step, f"pads {padding} that do not count came, none or those of SAME "
                                     "are known.")  # fmt: skip
-            if kind == "max" and not self._positive():
+            if kind == "max" and not self.positive():
                 raise refusal(step, f"pads {padding} came behind values that may be below 0; none, "
                                     "or those of SAME are known.")  # fmt: skip
-            self._append(step, PadSpec(shape, padding))
-            shape, padding = self._shape, "valid"
+            self.append(step, PadSpec(shape, padding))
+            shape, padding = self.shape, "valid"
         layer = PoolSpec(
             "max" if kind == "max" else "average", shape, window.kernel, window.stride, padding
         )
-        self._append(step, layer)
-        self._is_image(spatial)
+        self.append(step, layer)
+        self.is_image(spatial)
 
     def _whole(self, step: Step) -> None:
-        shape, rank = self._image(step), self.order.ndim + 1
+        shape, rank = self.image(step), self.order.ndim + 1
         kept = True
         if step.kind == "ReduceMean":
             axes, kept = step.axes(1, rank), bool(step.options.get("keepdims", 1))
             if axes != tuple(range(2, rank)):
                 raise refusal(step, f"the mean is over axes {axes}, height and width are known.")
         kind = "max" if step.kind == "GlobalMaxPool" else "mean"
-        self._append(step, PoolSpec("max" if kind == "max" else "mean", shape))
+        self.append(step, PoolSpec("max" if kind == "max" else "mean", shape))
         self.order = np.arange(shape[2]).reshape(-1, *[1] * ((rank - 2) * kept))
 
     def _pad(self, step: Step) -> None:
-        shape, spatial = self._image(step), self.order.ndim - 1
+        shape, spatial = self.image(step), self.order.ndim - 1
         given, value = step.constant(1), step.constant(2)
         pads = step.options.get("pads") if given is None else given.ravel().tolist()
         filled = step.options.get("value", 0.0) if value is None else float(value.item())
@@ -255,55 +193,8 @@ class ChainReader:
         sides = [pad for pair in zip(before, after, strict=True) for pad in pair]
         top, bottom, left, right = [0] * (4 - len(sides)) + sides
         if any(sides):
-            self._append(step, PadSpec(shape, (top, bottom, left, right)))
-            self._is_image(spatial)
-
-    def _positive(self) -> bool:
-        """Whether no value is below 0."""
-        for layer in reversed(self.layers):
-            if layer.activation in _POSITIVE:
-                return True
-            if not isinstance(layer, PoolSpec | PadSpec):
-                return False
-        return False
-
-    # Images.
-
-    def _image(self, step: Step) -> Shape:
-        """See the tensor as an image of ours; before the first layer the input's order is free."""
-        if self.order.ndim not in (2, 3):
-            raise refusal(step, f"a sample has shape {self.order.shape} there; channels, height "
-                                "and width are needed, or channels and length.")  # fmt: skip
-        channels, *places = self.order.shape
-        shape = ([1] * (2 - len(places)) + places)[0], places[-1], channels
-        wanted = _channels_first(shape).reshape(self.order.shape)
-        if not self.layers:
-            moved = np.empty_like(self.entry)
-            moved[self.order.ravel()] = wanted.ravel()
-            self.entry, self.order = moved[self.entry], wanted
-        if (self.order != wanted).any():
-            raise refusal(step, "its input is no image whose channels come first.")
-        self._shape = shape
-        return shape
-
-    def _is_image(self, spatial: int) -> None:
-        order = _channels_first(self._shape)
-        self.order = order if spatial == 2 else order[:, 0]
-
-    def _append(self, step: Step, layer: Layer, parts: tuple[Float, Float] | None = None) -> None:
-        self._check(step, layer)
-        self.layers.append(layer)
-        if parts is not None:
-            self.parts.append((parts[0].reshape(layer.weight_shape), parts[1]))
-        self._shape = layer.out_shape
-
-    def _check(self, step: Step, layer: Layer) -> None:
-        if wrong := problem(layer):
-            raise refusal(step, wrong)
-
-
-def _channels_first(shape: Shape) -> Order:
-    return np.arange(prod(shape)).reshape(shape).transpose(2, 0, 1)
+            self.append(step, PadSpec(shape, (top, bottom, left, right)))
+            self.is_image(spatial)
 
 
 def _bias(step: Step, width: int) -> Float:

@@ -16,8 +16,8 @@ from server.onnx_model import opset_of
 __all__ = ["Step", "refusal", "steps_of"]
 
 _FOLDED = {
-    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Gather", "Identity", "Mul", "Reshape", "Shape",
-    "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Gather", "Identity", "Mul",
+    "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 }  # fmt: skip
 """What exporters compute sizes and constants with; it is evaluated here."""
 _HYBRID = "--classes N, or --outputs N: a hybrid keeps it, for Linux hosts with a runtime"
@@ -81,7 +81,7 @@ def steps_of(model: Any) -> tuple[tuple[int, ...], list[Step]]:
         raise UnsupportedOperator(f"the graph has {len(model.graph.output)} outputs, one is known.")
     taken.type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]
-    model = onnx.shape_inference.infer_shapes(model)
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     constants, left = _folded(model, opset)
     sizes = tuple(int(dim.dim_value) for dim in taken.type.tensor_type.shape.dim[1:])
     end = model.graph.output[0].name

@@ -32,7 +32,7 @@ def viewed(step: Step, order: NDArray[np.int64]) -> NDArray[np.int64]:
             raise refusal(step, f"{error}.") from None
     if seen.ndim < 2 or len(seen) != 1:
         raise refusal(step, f"it makes {seen.shape} of one sample, the batch comes first.")
-    return seen[0]
+    return np.asarray(seen[0])
 
 
 def _new_shape(step: Step, shape: tuple[int, ...]) -> tuple[int, ...]:

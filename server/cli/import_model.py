@@ -48,7 +48,7 @@ def import_model(
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(help="softmax (with --classes, or behind logits with --to), or mse."),
+        typer.Option(help="softmax (with --classes; with --to, behind logits) or mse."),
     ] = None,
     pool: Annotated[
         str, typer.Option(help="Of features with height and width: auto, flatten or mean.")
@@ -91,7 +91,9 @@ def import_model(
         options = {"hidden": hidden, "pooling": pooling, "seed": seed, "keep": keep_tail}
         tail = tail_of_options(classes, outputs, loss, **options)
     if tail is None:
-        _refuse_idle(context, _OF_HYBRIDS if to else (*_OF_HYBRIDS, *_OF_FILES))
+        if to is None:
+            _refuse_idle(context, (*_OF_HYBRIDS, *_OF_FILES))
+        _refuse_idle(context, _OF_HYBRIDS, "all of a model is converted", "no --to, or without it")
     elif keep_tail:
         _refuse_idle(context, ("seed",), "--keep-tail draws none", "no --seed")
     brought = bring(file, _widths(input_shape, "--input-shape"))

@@ -146,15 +146,18 @@ def roll_out(
 
 def _boards(reach: Reach, devices: Sequence[str]) -> dict[str, str]:
     """Those that say they have another core than a Linux host, with that core."""
+    from ontology.terms import Literal
+
     reach.transport.settle()
     reach.keeper.flush()
-    stated = {
-        device: [str(core) for core in reach.catalog.facts(reach.keeper.iri(device)).get(_CORE, ())]
-        for device in devices
+    facts = {device: reach.catalog.facts(reach.keeper.iri(device)) for device in devices}
+    cores = {
+        device: core.text
+        for device, stated in facts.items()
+        for core in stated.get(_CORE, ())
+        if isinstance(core, Literal)
     }
-    return {
-        device: cores[0] for device, cores in stated.items() if cores and LINUX.core not in cores
-    }
+    return {device: core for device, core in cores.items() if core != LINUX.core}
 
 
 def _needs_tflite(core: str, path: Path) -> str:

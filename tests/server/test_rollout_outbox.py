@@ -130,4 +130,5 @@ def test_no_onnx_is_sent_to_a_board(tmp_path: Path, capsys: pytest.CaptureFixtur
     board, host = json.loads(capsys.readouterr().out)
     assert board["device"] == "mcu" and not board["ok"] and "cortex-m4f" in board["reason"]
     assert f"tinyfleet server import {path} --to tflite" in board["reason"]
-    assert host["device"] == "host" and host["ok"] and asked == ["host"]
+    assert host["device"] == "host" and host["ok"], host
+    assert asked == ["host"]

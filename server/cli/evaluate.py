@@ -54,7 +54,7 @@ def evaluate(
 
     Example: tinyfleet server evaluate characters --ways 5 --shots 1 --mixed
     """
-    from edge.artifact import Artifact
+    from edge.artifact import Artifact, UnsupportedOperator
     from edge.errors import UsageError
     from server.evaluate import Adaptation
     from server.model_file import read_model
@@ -72,7 +72,12 @@ def evaluate(
     artifact = Artifact(file)
     name = task or named_after(artifact.name)
     # A model of others may run in a runtime alone; then it is measured as it is, on data of others.
-    tail = tail_of(artifact) if name == OWN else artifact.tail
+    tail = tail_of(artifact)
+    if tail is None and name != OWN:
+        raise UnsupportedOperator(
+            f"the learner does not know {model}, task {name} measures what it can train.",
+            hint="--task own --data samples.npz, where a runtime measures it as it is",
+        )
     n_out = artifact.output.elements if tail is None else tail.spec.n_out
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}

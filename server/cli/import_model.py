@@ -93,9 +93,11 @@ def import_model(
     if tail is None:
         if to is None:
             _refuse_idle(context, (*_OF_HYBRIDS, *_OF_FILES))
-        _refuse_idle(context, _OF_HYBRIDS, "all of a model is converted", "no --to, or without it")
+        _refuse_idle(
+            context, _OF_HYBRIDS, "with --to: all of a model is converted", "one of the two"
+        )
     elif keep_tail:
-        _refuse_idle(context, ("seed",), "--keep-tail draws none", "no --seed")
+        _refuse_idle(context, ("seed",), "with --keep-tail, which draws nothing", "no --seed")
     brought = bring(file, _widths(input_shape, "--input-shape"))
     made, converted = None, None
     if tail is not None:
@@ -141,7 +143,7 @@ def _check_conversion(to: str, loss: str | None, classes: int | None, outputs: i
 def _refuse_idle(
     context: typer.Context,
     names: Sequence[str],
-    why: str = "no hybrid is made",
+    why: str = "alone, and changes nothing where no hybrid is made",
     hint: str = "--classes N, or --outputs N",
 ) -> None:
     """Refuse options that would change nothing."""
@@ -149,7 +151,7 @@ def _refuse_idle(
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UsageError(
-                f"--{name.replace('_', '-')} came alone, and changes nothing where {why}.",
+                f"--{name.replace('_', '-')} came {why}.",
                 hint=hint,
             )
 

@@ -7,7 +7,7 @@ from edge.artifact import Artifact
 from edge.errors import ArtifactError, UsageError
 from edge.onnx_file import is_onnx
 
-__all__ = ["Format", "model_bytes", "read_model"]
+__all__ = ["Format", "model_bytes", "read_model", "to_tflite"]
 
 Format = Literal[".tflite", ".onnx"]
 _NAMES: dict[str, str] = {".tflite": "a .tflite model", ".onnx": "an ONNX model"}
@@ -45,6 +45,11 @@ def model_bytes(path: Path) -> tuple[bytes, Format]:
     return data, found
 
 
+def to_tflite(path: Path) -> str:
+    """The command that makes a `.tflite` of an `.onnx`, where the learner knows its layers."""
+    return f"tinyfleet server import {path} --to tflite"
+
+
 def read_model(path: Path, *, onnx: bool = False) -> Artifact:
     """The artefact in a file.
 
@@ -60,7 +65,7 @@ def read_model(path: Path, *, onnx: bool = False) -> Artifact:
     if found == ".onnx" and not onnx:
         raise ArtifactError(
             f"{path} is an ONNX model, a .tflite is needed.",
-            hint="tinyfleet server export MODEL --to tflite, of the model it was made from",
+            hint=to_tflite(path),
         )
     try:
         return Artifact(data)

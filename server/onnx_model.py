@@ -6,7 +6,9 @@ from typing import Any
 from edge.chain import UnsupportedOperator
 from edge.errors import ArtifactError, MissingExtra
 
-__all__ = ["inner_graphs", "loaded", "names_read"]
+__all__ = ["inner_graphs", "loaded", "names_read", "opset_of"]
+
+_OLDEST = 7  # opset from which Gemm takes a bias of one dimension
 
 
 def loaded(data: bytes) -> Any:
@@ -39,6 +41,18 @@ def loaded(data: bytes) -> Any:
         f"constant {outside[0][:60]!r} of the .onnx lies in another file.",
         hint="one file with all constants, such as onnx.save(onnx.load(FILE), NEW) writes",
     )
+
+
+def opset_of(model: Any) -> int:
+    """Version of ONNX's own operators in a model.
+
+    Raises:
+        UnsupportedOperator: it is older than any that is changed.
+    """
+    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
+    if opset < _OLDEST:
+        raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
+    return int(opset)
 
 
 def names_read(node: Any) -> Iterator[str]:

@@ -14,11 +14,13 @@ from edge.artifact import Artifact
 from edge.errors import TinyfleetError
 from edge.messages import Command
 from edge.mqtt import BrokerOptions
+from edge.onnx_file import is_onnx
+from edge.profile import LINUX, NAMESPACE
 from edge.topics import SiteTopics
 from server.keeper import Keeper
 from server.model_facts import make_known, name_of
-from server.model_file import read_model
-from server.reach import reached
+from server.model_file import read_model, to_tflite
+from server.reach import Reach, reached
 from server.transports.mqtt import MqttTransport
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Agreement", "Deployment", "agreement", "deploy", "resume", "roll_out"]
 
 DEVICE_PREFIX = "urn:tinyfleet:"
+_CORE = f"{NAMESPACE}core"
 
 Float32 = NDArray[np.float32]
 
@@ -129,7 +132,36 @@ def roll_out(
         if catalog is not None:
             make_known(reach.catalog, artifact, name=name_of(artifact, path))
         devices = reach.devices(model=artifact.sha256)
-        return deploy(reach.transport, artifact, devices, keeper=reach.keeper, timeout=timeout)
+        boards = _boards(reach, devices) if is_onnx(artifact.data) else {}
+        asked = [device for device in devices if device not in boards]
+        found = deploy(reach.transport, artifact, asked, keeper=reach.keeper, timeout=timeout)
+        outcomes = iter(found)
+        return [
+            Deployment(device, artifact.sha256, False, _needs_tflite(boards[device], path))
+            if device in boards
+            else next(outcomes)
+            for device in devices
+        ]
+
+
+def _boards(reach: Reach, devices: Sequence[str]) -> dict[str, str]:
+    """Those that say they have another core than a Linux host, with that core."""
+    from ontology.terms import Literal
+
+    reach.transport.settle()
+    reach.keeper.flush()
+    facts = {device: reach.catalog.facts(reach.keeper.iri(device)) for device in devices}
+    cores = {
+        device: core.text
+        for device, stated in facts.items()
+        for core in stated.get(_CORE, ())
+        if isinstance(core, Literal)
+    }
+    return {device: core for device, core in cores.items() if core != LINUX.core}
+
+
+def _needs_tflite(core: str, path: Path) -> str:
+    return f"a board ({core}) takes no .onnx; not sent. Try: {to_tflite(path)}"
 
 
 def resume(catalog: "Catalog", options: BrokerOptions, *, timeout: float) -> list[Deployment]:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import runtime
 from edge.artifact import Artifact
 from edge.budget import requirement
-from edge.errors import UsageError
+from edge.chain import UnsupportedOperator
+from edge.errors import ArtifactError, TinyfleetError, UsageError
 from edge.fronted import learner_of
 from server.evaluate import (
     Adaptation,
@@ -23,7 +25,7 @@ from server.pooled import STEPS, Pooled, pooled
 from server.simulate import new_model
 from server.tasks.base import Task
 
-__all__ = ["Standing", "standing", "standing_on_data"]
+__all__ = ["Standing", "standing", "standing_on_data", "tail_of"]
 
 
 @dataclass(frozen=True)
@@ -131,15 +133,19 @@ def standing_on_data(
 
     Args:
         task: whose one test client.
-        model: bytes of a `.tflite` or a hybrid.
+        model: bytes of a `.tflite` or `.onnx`; one that the learner does not know runs in an
+            installed runtime.
         how: the model's adaptation; not used where nothing of it can be trained.
         seeds: one episode for each.
 
     Raises:
         UsageError: the model does not take the samples.
+        MissingExtra: it needs a runtime, and none is installed.
+        ArtifactError: that runtime refuses it.
     """
     artifact = Artifact(model)
-    trains = requirement(artifact.tail).parameters > 0
+    tail = tail_of(artifact)
+    trains = tail is not None and requirement(tail).parameters > 0
     how = how if trains else replace(how, shots=0)
     first = task.client(0, "test").episode(np.random.default_rng(0), shots=how.shots, queries=1)
     wide, n_in = first.query_x.shape[1], artifact.input.elements
@@ -150,9 +156,33 @@ def standing_on_data(
     if trains:
         pairs = each_client(task, model, how, clients=1, seeds=seeds)
     else:
-        outputs = learner_of(model, infer_only=True).predict_many(first.query_x)
+        outputs = _answers(model, first.query_x, known=tail is not None)
         pairs = np.array([[[task.measure(outputs, first.query_y)]]])
     return Standing(task.metric, task.higher_is_better, pairs, None, None, how.shots)
+
+
+def tail_of(artifact: Artifact) -> Artifact | None:
+    """What the learner runs of a file; None where that is nothing, as of a model of others.
+
+    Raises:
+        ArtifactError: the file is broken.
+    """
+    try:
+        return artifact.tail
+    except UnsupportedOperator:
+        return None
+
+
+def _answers(model: bytes, x: NDArray[np.float32], *, known: bool) -> NDArray[np.float32]:
+    if known:
+        return learner_of(model, infer_only=True).predict_many(x)
+    try:
+        return np.asarray(runtime.load(model).run(x), np.float32)
+    except TinyfleetError:
+        raise
+    except Exception as error:  # each runtime has exception types of its own
+        said = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"the runtime does not run the model: {said}") from error
 
 
 def _check_widths(task: Task, model: bytes) -> None:

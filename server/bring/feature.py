@@ -1,6 +1,6 @@
 """Find the tensor of a foreign `.tflite` behind which a new tail can go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.artifact import Artifact
 from edge.chain import UnsupportedOperator
@@ -28,6 +28,7 @@ class Feature:
         dtype: float32, int8 or uint8.
         replaced: the layer that the new tail stands for, such as FULLY_CONNECTED.
         mean: whether that layer looked at every place of an image by itself.
+        last: index of that layer's operator; -1 where the tensor was named.
     """
 
     tensor: int
@@ -37,6 +38,7 @@ class Feature:
     dtype: str
     replaced: str = ""
     mean: bool = False
+    last: int = -1
 
 
 def feature_of(artifact: Artifact) -> Feature:
@@ -57,7 +59,8 @@ def feature_of(artifact: Artifact) -> Feature:
         )
     out = artifact.tensors[last.outputs[0]].shape
     spatial = last.name == "CONV_2D" and len(out) == 4 and out[1] * out[2] > 1
-    return _feature(artifact, last.inputs[0], last.name, mean=spatial)
+    found = _feature(artifact, last.inputs[0], last.name, mean=spatial)
+    return replace(found, last=artifact.operators.index(last))
 
 
 def named_feature(artifact: Artifact, which: str) -> Feature:

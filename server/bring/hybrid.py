@@ -8,6 +8,7 @@ from edge.spec import ModelSpec
 from server.bring.feature import Feature, feature_of, named_feature
 from server.bring.feeding import check_input
 from server.bring.graft import graft
+from server.bring.kept import begun, replaced_layer
 from server.bring.tail import Tail, tail_file, tail_spec
 
 __all__ = ["Hybrid", "hybrid"]
@@ -40,7 +41,7 @@ def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hy
 
     Raises:
         ArtifactError: the file is broken, or no tail can go there.
-        UsageError: no such tensor, or a tail that is none.
+        UsageError: no such tensor, a tail that is none, or weights that cannot be kept.
         MissingExtra: an `.onnx` came, and onnx is not installed.
     """
     if is_onnx(data):
@@ -51,8 +52,8 @@ def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hy
     check_input(artifact)
     feature = feature_of(artifact) if layer is None else named_feature(artifact, layer)
     spec = tail_spec(feature.shape, tail, mean=feature.mean)
-    behind = tail_file(
-        feature.shape, spec, quantised=feature.dtype != "float32", seed=tail.seed
-    )  # fmt: skip
+    kept = replaced_layer(artifact, feature) if tail.keep else None
+    parameters = begun(spec, tail, feature, kept)
+    behind = tail_file(feature.shape, spec, parameters, quantised=feature.dtype != "float32")
     made = graft(data, feature.operators, feature.tensor, behind, name)
     return Hybrid(made, feature, spec)

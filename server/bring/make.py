@@ -17,7 +17,7 @@ from server.model_file import Format
 if TYPE_CHECKING:
     from ontology.catalog import Catalog
 
-__all__ = ["Made", "describe_into", "make"]
+__all__ = ["Made", "describe_into", "make", "new_file", "written"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Made:
         train_layers: what a plan names to train the tail alone.
         front: what runs the layers before the tail: `learner`, or the format of the runtime.
         tried: what ran it here once; empty where no runtime for it is installed.
+        tail_kept: whether the tail has the weights of the layer that it stands for; else it is new.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Made:
     train_layers: int
     front: str
     tried: str
+    tail_kept: bool
 
 
 def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Path) -> Made:
@@ -71,29 +73,57 @@ def make(brought: Brought, tail: Tail, *, layer: str | None, name: str, out: Pat
         UsageError: no such tensor, a tail that is none, a name that would replace the foreign
             model, or the folder cannot be written.
     """
+    file = new_file(brought, out, name, brought.suffix)
+    made = hybrid(brought.data, tail, layer=layer, name=name)
+    ran = tried(made.data)
+    written(file, made.data)
+    return _told(made, str(file), brought.suffix, ran, kept=tail.keep)
+
+
+def new_file(brought: Brought, out: Path, name: str, suffix: Format) -> Path:
+    """Where a file that is made of a foreign model goes.
+
+    Raises:
+        UsageError: a name that no file can have, or that of the foreign model itself.
+    """
     _check_name(name)
-    file = out / f"{name}{brought.suffix}"
+    file = out / f"{name}{suffix}"
     try:
-        if brought.file is not None and _same(file, brought.file):
-            raise UsageError(
-                f"the hybrid would replace {brought.file}, which it is made from.",
-                hint=f"--name {name}-hybrid, or another --out",
-            )
-        made = hybrid(brought.data, tail, layer=layer, name=name)
-        ran = tried(made.data)
-        out.mkdir(parents=True, exist_ok=True)
-        replace_file(file, made.data)
+        same = brought.file is not None and _same(file, brought.file)
     except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}.", hint="--out FOLDER") from None
-    return _told(made, str(file), brought.suffix, ran)
+        raise _unwritten(file, error) from None
+    if same:
+        raise UsageError(
+            f"the new file would replace {brought.file}, which it is made from.",
+            hint=f"--name {name}-new, or another --out",
+        )
+    return file
 
 
-def describe_into(catalog: "Catalog", brought: Brought, made: Made | None, name: str) -> None:
-    """Put the foreign model into a catalogue, and the hybrid as what was converted from it."""
+def written(file: Path, data: bytes) -> None:
+    """Write a new file, whole; its folder is made if it is not there.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, data)
+    except OSError as error:
+        raise _unwritten(file, error) from None
+
+
+def describe_into(catalog: "Catalog", brought: Brought, made: Path | None, name: str) -> None:
+    """Put the foreign model into a catalogue, and a new file as what was converted from it."""
     catalog.put_model(brought.facts, name=name)
     if made is not None:
-        facts = facts_in(Path(made.file).read_bytes(), brought.suffix)
-        catalog.put_model(facts, name=Path(made.file).stem, derived_from=brought.facts.sha256)
+        suffix: Format = ".onnx" if made.suffix == ".onnx" else ".tflite"
+        facts = facts_in(made.read_bytes(), suffix)
+        catalog.put_model(facts, name=made.stem, derived_from=brought.facts.sha256)
+
+
+def _unwritten(file: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {file}: {error.strerror}.", hint="--out FOLDER")
 
 
 def _check_name(name: str) -> None:
@@ -112,7 +142,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.samefile(other)
 
 
-def _told(made: Hybrid, file: str, suffix: Format, ran: str) -> Made:
+def _told(made: Hybrid, file: str, suffix: Format, ran: str, *, kept: bool) -> Made:
     artifact = Artifact(made.data)
     dense = made.spec.weighted
     return Made(
@@ -129,4 +159,5 @@ def _told(made: Hybrid, file: str, suffix: Format, ran: str) -> Made:
         train_layers=len(dense),
         front="learner" if split(artifact) is None else suffix[1:],
         tried=ran,
+        tail_kept=kept,
     )

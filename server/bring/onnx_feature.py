@@ -1,5 +1,6 @@
 """Find the tensor of a foreign `.onnx` behind which a new tail can go."""
 
+from dataclasses import replace
 from typing import Any
 
 from edge.chain import UnsupportedOperator
@@ -46,7 +47,8 @@ def onnx_feature(model: Any, layer: str | None) -> Feature:
         )
     out = _stated(model, last.output[0])[0]
     places = last.op_type == "Conv" and len(out) == 4 and out[2] * out[3] > 1
-    return _feature(model, last.input[0], last.op_type, mean=places)
+    found = _feature(model, last.input[0], last.op_type, mean=places)
+    return replace(found, last=[list(node.output) for node in graph.node].index(list(last.output)))
 
 
 def _adds_bias(node: Any, constants: set[str]) -> bool:

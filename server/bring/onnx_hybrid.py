@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.chain import UnsupportedOperator
 from edge.errors import ArtifactError, TinyfleetError
@@ -11,14 +12,14 @@ from edge.onnx_file import FEATURES, TAIL
 from edge.spec import ModelSpec
 from server.bring.feature import Feature
 from server.bring.feeding import onnx_input
+from server.bring.kept import begun
 from server.bring.onnx_feature import onnx_feature
+from server.bring.onnx_kept import onnx_replaced_layer
 from server.bring.tail import Tail, tail_spec
 from server.export import tflite
-from server.onnx_model import loaded, names_read
+from server.onnx_model import loaded, names_read, opset_of
 
 __all__ = ["onnx_hybrid"]
-
-_OLDEST = 7  # opset from which Gemm takes a bias of one dimension
 
 
 def onnx_hybrid(
@@ -38,7 +39,7 @@ def onnx_hybrid(
     Raises:
         MissingExtra: onnx is not installed.
         ArtifactError: the file is broken, or no tail can go there.
-        UsageError: no such tensor, or a tail that is none.
+        UsageError: no such tensor, a tail that is none, or weights that cannot be kept.
     """
     model = loaded(data)
     try:
@@ -54,9 +55,7 @@ def _made(
 ) -> tuple[bytes, Feature, ModelSpec]:  # fmt: skip
     import onnx
 
-    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
-    if opset < _OLDEST:
-        raise UnsupportedOperator(f"opset {opset} came, {_OLDEST} is the oldest that is changed.")
+    opset_of(model)
     if any(one.name == TAIL for one in model.graph.initializer):
         raise UnsupportedOperator("the file has a tail of ours already.", hint="the original")
     taken = onnx_input(model.graph)
@@ -65,20 +64,25 @@ def _made(
     spec = ModelSpec.of([one for one in whole.layers if isinstance(one, LayerSpec)])
     averaged = any(isinstance(one, PoolSpec) for one in whole.layers)
     model.graph.name = model.doc_string = name
-    _rebuild(model, taken, feature, spec, averaged, tail.seed)
+    kept = onnx_replaced_layer(model.graph, feature) if tail.keep else None
+    _rebuild(model, taken, feature, spec, averaged, begun(spec, tail, feature, kept))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True)), feature, spec
 
 
 def _rebuild(
-    model: Any, taken: Any, feature: Feature, spec: ModelSpec, averaged: bool, seed: int
-) -> None:  # fmt: skip
+    model: Any,
+    taken: Any,
+    feature: Feature,
+    spec: ModelSpec,
+    averaged: bool,
+    parameters: NDArray[np.float32],
+) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
     kept = [graph.node[index] for index in feature.operators]
     nodes = _joined(feature, averaged)
-    parameters = spec.initial(seed)
     constants, current = [], FEATURES
     for index, (layer, parts) in enumerate(zip(spec.layers, spec.split(parameters), strict=True)):
         names = [f"{TAIL}/{index}/{kind}" for kind in ("weights", "bias")]

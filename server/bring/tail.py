@@ -6,6 +6,7 @@ from math import prod
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.layers import Activation, Layer, LayerSpec, PoolSpec, Shape
@@ -32,6 +33,7 @@ class Tail:
         pooling: what is done to features with places: `flatten` keeps each, `mean` averages them,
             `auto` does as the layer did that is replaced.
         seed: of the initial weights.
+        keep: begin with the weights of the layer that is replaced, not with drawn ones.
     """
 
     outputs: int
@@ -39,6 +41,7 @@ class Tail:
     classes: bool = True
     pooling: Pooling = "auto"
     seed: int = 0
+    keep: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no layer."""
@@ -46,6 +49,11 @@ class Tail:
             raise UsageError(f"layers of {[*self.hidden, self.outputs]} values came, 1 is least.")
         if self.classes and self.outputs < 2:
             raise UsageError("one class came, two are least.", hint="--outputs 1 for a number")
+        if self.keep and self.hidden:
+            raise UsageError(
+                "--tail-hidden came with --keep-tail, which is one layer: the one that was there.",
+                hint="one of the two",
+            )
 
 
 def tail_spec(shape: Sequence[int], tail: Tail, *, mean: bool) -> ModelSpec:
@@ -77,21 +85,23 @@ def tail_spec(shape: Sequence[int], tail: Tail, *, mean: bool) -> ModelSpec:
     return ModelSpec.of(layers)
 
 
-def tail_file(shape: Sequence[int], spec: ModelSpec, *, quantised: bool, seed: int) -> bytes:
-    """Write a tail whose input is a float32 or int8 tensor; its weights are drawn.
+def tail_file(
+    shape: Sequence[int], spec: ModelSpec, parameters: NDArray[np.float32], *, quantised: bool
+) -> bytes:
+    """Write a tail whose input is a float32 or int8 tensor.
 
     Args:
         shape: of the features, the batch first.
         spec: from `tail_spec`.
+        parameters: float32 [spec.n_parameters].
         quantised: whether a DEQUANTIZE comes first.
-        seed: the same one gives the same bytes.
     """
     file = FlatFile("tail")
     first = _spatial(shape) if len(shape) == 4 else (1, 1, prod(shape))
     graph = Graph(file, first, Affine(1.0, 0) if quantised else None)
     if quantised:
         graph.dequantize()
-    parts = iter(spec.split(spec.initial(seed)))
+    parts = iter(spec.split(parameters))
     for index, layer in enumerate(spec.layers):
         graph.layer(index, layer, next(parts) if layer.weight_shape else None, _NO_VALUES)
     return file.to_bytes()

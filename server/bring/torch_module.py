@@ -45,9 +45,9 @@ def module_onnx(text: str, shape: Sequence[int]) -> bytes:
         ) from None
     if len(shape) < 2 or min(shape) < 1:
         raise UsageError(
-            f"--input-shape {','.join(map(str, shape)) or 'nothing'} came, the sizes of one input "
-            "are needed, the batch first.",
-            hint="--input-shape 1,3,32,32",
+            f"--input-shape {','.join(map(str, shape)) or 'is missing'}"
+            f"{' came' if shape else ''}: the sizes of one input are needed, the batch first.",
+            hint="--input-shape, such as 1,8 or 1,3,32,32",
         )
     buffer = io.BytesIO()
     with running(text) as factory:

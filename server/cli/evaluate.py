@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="A .tflite, an imported hybrid, or the name of a shipped one.")
+        str, typer.Argument(help="A .tflite or .onnx, ours or not, or the name of a shipped one.")
     ],
     task: Annotated[
         str | None, typer.Option(help="Of which task; else that of the name, or characters.")
@@ -58,16 +58,16 @@ def evaluate(
 
     Example: tinyfleet server evaluate characters --ways 5 --shots 1 --mixed
     """
-    from edge.artifact import Artifact
+    from edge.artifact import Artifact, UnsupportedOperator
     from edge.errors import UsageError
     from server.evaluate import Adaptation
     from server.model_file import read_model
     from server.models import MODELS
     from server.models import model as shipped
     from server.presets import adaptation, sized
-    from server.standing import standing, standing_on_data
+    from server.standing import standing, standing_on_data, tail_of
     from server.tasks import get_task, named_after
-    from server.tasks.own import OwnTask
+    from server.tasks.own import OWN, OwnTask
 
     ours = model in MODELS
     if not ours and not Path(model).is_file():
@@ -75,12 +75,19 @@ def evaluate(
     file = shipped(model) if ours else read_model(Path(model), onnx=True).data
     artifact = Artifact(file)
     name = task or named_after(artifact.name)
+    # A model of others may run in a runtime alone; then it is measured as it is, on data of others.
+    tail = tail_of(artifact)
+    if tail is None and name != OWN:
+        raise UnsupportedOperator(
+            f"the learner does not know {model}, task {name} measures what it can train.",
+            hint="--task own --data samples.npz, where a runtime measures it as it is",
+        )
+    n_out = artifact.output.elements if tail is None else tail.spec.n_out
     options: dict[str, Any] = {"ways": ways, "data": data, "mixed": mixed or None}
     options = {name: value for name, value in options.items() if value is not None}
-    spec = artifact.tail.spec
-    classifier = spec.loss == "cross_entropy"
+    classifier = n_out > 1 if tail is None else tail.spec.loss == "cross_entropy"
     options = (
-        sized(name, artifact.input.elements, spec.n_out, classifier=classifier)
+        sized(name, artifact.input.elements, n_out, classifier=classifier)
         | values_of(task_option, "--task-option")
         | options
     )
@@ -91,7 +98,7 @@ def evaluate(
             hint="--data samples.npz with arrays x and y, or --task with one that has samples",
         )
     made = name in MODELS and file == shipped(name)
-    frozen = made or artifact.tail is not artifact or artifact.frozen_layers > 0
+    frozen = made or tail is not artifact or artifact.frozen_layers > 0
     usual = adaptation(name, frozen=frozen)
     if isinstance(chosen, OwnTask):
         usual["shots"] = min(usual["shots"], chosen.samples // 2)

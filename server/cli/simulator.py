@@ -267,13 +267,13 @@ def _read(model: Path) -> "Artifact":
         ArtifactError: it is broken, or no board runs it.
     """
     from edge.chain import UnsupportedOperator
-    from server.model_file import model_bytes, read_model
+    from server.model_file import model_bytes, read_model, to_tflite
 
     on_host = f"tinyfleet server rollout {model} --where NAME, the name of a Linux host"
     if model_bytes(model)[1] == ".onnx":
         raise ArtifactError(
             f"{model} is an ONNX model; .onnx runs on Linux hosts only, boards take .tflite.",
-            hint=on_host,
+            hint=f"{to_tflite(model)}; or {on_host}",
         )
     artifact = read_model(model)
     try:

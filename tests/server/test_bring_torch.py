@@ -92,7 +92,8 @@ def test_the_command_takes_a_module(
     assert Path(told["hybrid"]["file"]) == tmp_path / "net-hybrid.onnx"
     assert told["model"]["operators"].count("Conv") == 1 and told["hybrid"]["tail"] == [4, 2]
     assert main([*line[:3], "--classes", "2"]) == ExitCode.USAGE
-    assert "--input-shape 1,3,32,32" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--input-shape is missing" in said and "such as 1,8 or 1,3,32,32" in said
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,74 @@ def test_a_file_that_ends_the_program_is_refused(
     line = ["server", "import", f"{tmp_path}/net.py:net", "--input-shape", "1,6"]
     assert main(line) == ExitCode.USAGE
     assert "ends the program" in capsys.readouterr().err
+
+
+CHAINS = """
+import torch
+from torch import nn
+
+def drawn(net):
+    for part in net.modules():
+        if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            part.running_mean.normal_(), part.running_var.uniform_(0.5, 2)
+    return net
+
+class Image(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.front = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+            nn.Conv2d(8, 8, 3, stride=2, padding=(1, 0), groups=8), nn.BatchNorm2d(8), nn.ReLU6(),
+            nn.AvgPool2d((2, 1), padding=(1, 0)), nn.Dropout(),
+        )
+        self.dense, self.norm, self.last = nn.Linear(32, 9), nn.BatchNorm1d(9), nn.Linear(9, 4)
+
+    def forward(self, x):
+        x = self.front((x - 0.5) / 0.25)
+        x = torch.relu(self.norm(self.dense(x.view(x.size(0), -1))))
+        return torch.softmax(self.last(x), 1)
+
+def image():
+    torch.manual_seed(1)
+    return drawn(Image())
+
+def signal():
+    torch.manual_seed(2)
+    return drawn(nn.Sequential(
+        nn.Conv1d(3, 6, 5, padding=2), nn.ReLU(), nn.BatchNorm1d(6), nn.MaxPool1d(2),
+        nn.Conv1d(6, 4, 3, dilation=2), nn.Tanh(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    ))
+
+def dense():
+    torch.manual_seed(3)
+    return drawn(nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 6), nn.Sigmoid(), nn.Linear(6, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "order"),
+    [
+        ("image", (3, 8, 10), (1, 2, 0)),
+        ("signal", (3, 32), (1, 0)),
+        ("dense", (8,), (0,)),
+    ],
+)
+def test_a_chain_becomes_a_tflite_that_answers_as_torch_does(
+    tmp_path: Path, name: str, shape: tuple[int, ...], order: tuple[int, ...]
+) -> None:
+    path = tmp_path / "chains.py"
+    path.write_text(CHAINS)
+    line = ["server", "import", f"{path}:{name}", "--to", "tflite", "--out", str(tmp_path)]
+    assert main([*line, "--input-shape", ",".join(map(str, (1, *shape)))]) == 0
+    data = (tmp_path / f"{name}.tflite").read_bytes()
+    space: dict[str, object] = {}
+    exec(compile(CHAINS, str(path), "exec"), space)
+    x = np.random.default_rng(0).normal(size=(6, *shape)).astype(np.float32)
+    with torch.no_grad():
+        wanted = space[name]().eval()(torch.from_numpy(x)).numpy()  # type: ignore[operator]
+    ours = x.transpose(0, *(axis + 1 for axis in order)).reshape(6, -1)
+    learner = learner_of(data)
+    np.testing.assert_allclose(learner.predict_many(ours), wanted, atol=2e-5)
+    assert learner.sizes.parameters == Artifact(data).tail_spec.n_parameters
+    np.testing.assert_allclose(load(data).run(ours), wanted, atol=2e-5)

@@ -67,6 +67,30 @@ def test_a_hybrid_that_needs_a_runtime_is_measured_too(capsys, tmp_path):
     assert code == 2 and "1 to 1 wide" in said
 
 
+def test_a_model_of_others_is_measured_as_it_came(capsys, tmp_path):
+    """A runtime alone knows it: there is nothing to adapt, yet its tail can be held against it."""
+    pytest.importorskip("onnxruntime")
+    from edge.runtime import load
+    from server.export import onnx
+    from tests.server.foreign import FILES, foreign
+
+    spec = ModelSpec.mlp([6, 5, 3], output="softmax")
+    data = onnx.write(spec, spec.initial(0), name="foreign")
+    samples = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    cases = [("foreign.onnx", data, samples)]
+    if FILES:
+        images = np.random.default_rng(0).uniform(0, 1, (9, 96 * 96)).astype(np.float32)
+        cases.append(("uint8.tflite", foreign("Person_Detection"), images))
+    for name, content, x in cases:
+        path, held_out = tmp_path / name, tmp_path / "held-out.npz"
+        path.write_bytes(content)
+        np.savez(held_out, x=x, y=load(content).run(x).argmax(axis=1))
+        code, found = run(capsys, path, "--task", "own", "--data", held_out, "--json")
+        assert code == 0 and found["before"]["mean"] == 1.0 and "after" not in found
+    code, said = run(capsys, tmp_path / "foreign.onnx", "--task", "sine", *FAST)
+    assert code == 6 and "--task own --data" in said
+
+
 def test_a_sine_model_is_measured_beside_its_baselines(capsys, sine):
     code, found = run(capsys, sine, "--task", "sine", *FAST)
     assert code == 0 and found["metric"] == "mse" and found["clients"] == 3

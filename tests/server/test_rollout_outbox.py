@@ -1,5 +1,6 @@
 """A rollout that is cut off is gone on with: the same commands, each device asked once more."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 
 from edge import mqtt
 from edge.broker import LocalBroker, find_mosquitto, has_amqtt
+from edge.errors import ExitCode
 from edge.messages import Ack, Command, State
+from edge.profile import LINUX
+from edge.spec import ModelSpec
 from edge.topics import SiteTopics, device_of
 from ontology.catalog import Catalog
 from ontology.outbox import Outbox
@@ -42,7 +46,6 @@ class Transport:
 
 def cut_off(catalog: Catalog) -> Transport:
     from edge.artifact import Artifact
-    from edge.spec import ModelSpec
 
     for name in ("a", "b", "c"):
         catalog.put_thing(profile().thing_description(name, site="lab", arena=9, slot=9))
@@ -90,3 +93,42 @@ def test_a_cut_rollout_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFix
         mqtt.close(device)
     assert main(["catalog", "outbox", "--catalog", str(tmp_path / "c")]) == 0
     assert "nothing is waiting" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (find_mosquitto() or has_amqtt()), reason="no broker here")
+def test_no_onnx_is_sent_to_a_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    from server.export import onnx
+
+    spec = ModelSpec.mlp([2, 3, 2])
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx.write(spec, spec.initial(0), name="net"))
+    asked: list[str] = []
+
+    def answer(message: Any) -> None:
+        topics = device_of(message.topic)
+        assert topics is not None
+        command = Command.decode(message.payload)
+        asked.append(topics.device)
+        ack = Ack(topics.device, command.id, "deploy", True, "", {})
+        device.publish(topics.ack, ack.encode(), qos=1)
+
+    def connected(client: Any) -> None:
+        client.subscribe(SITE.every("cmd"), 1)
+        for name, kind in (("mcu", profile()), ("host", LINUX)):
+            topics = SITE.device(name)
+            thing = kind.thing_description(name, site="lab", arena=9, slot=9)
+            client.publish(topics.describe, json.dumps(thing), qos=1, retain=True)
+            state = State(name, "online", None, 0.0).encode()
+            client.publish(topics.state, state, qos=1, retain=True)
+
+    with LocalBroker() as broker:
+        device = mqtt.connect(broker.options, on_connect=connected, on_message=answer)
+        line = ["server", "rollout", str(path), "--where", "mcu,host", "--site", "lab"]
+        assert main([*line, "--broker", broker.options.url, "--json"]) == ExitCode.FAILED
+        mqtt.close(device)
+    board, host = json.loads(capsys.readouterr().out)
+    assert board["device"] == "mcu" and not board["ok"] and "cortex-m4f" in board["reason"]
+    assert f"tinyfleet server import {path} --to tflite" in board["reason"]
+    assert host["device"] == "host" and host["ok"], host
+    assert asked == ["host"]

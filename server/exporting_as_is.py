@@ -1,6 +1,7 @@
 """Export what has int8 layers already: the file itself, and a header, once runtimes agree on it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def export_as_is(
             does not know the file.
     """
     from server.export.as_is import agreement, kind_of
-    from server.export.files import make_folder
+    from server.export.folder import make_folder, publish
     from server.export.header import c_header
     from server.export.wanted import Wanted
 
@@ -53,20 +54,24 @@ def export_as_is(
     found = agreement(model.data, trial.samples)
     make_folder(out)
     metric = trial.samples.metric
-    files = []
+    made: dict[str, bytes] = {}
     if "tflite" in asked.formats:
-        path = out / f"model.{kind}.tflite"
-        path.write_bytes(model.data)
-        files.append(
-            ExportedFile(
-                path.name, str(path), model.sha256, model.size, None, found.metric,
-                metric.name if metric else "", found.runtimes, found.board, found.instructions,
-                found.arena, as_is=True, samples=len(trial.samples.x), of=trial.samples.of,
-            )
-        )  # fmt: skip
+        made[f"model.{kind}.tflite"] = model.data
     if "c" in asked.formats:
-        path, data = out / f"model.{kind}.h", c_header(model.data, about, kind)
-        path.write_bytes(data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        files.append(ExportedFile(path.name, str(path), sha256, model.size, None, None, as_is=True))
-    return files
+        made[f"model.{kind}.h"] = c_header(model.data, about, kind)
+    publish(out, made)
+    measured = ExportedFile(
+        "", "", "", model.size, None, found.metric, metric.name if metric else "", found.runtimes,
+        found.board, found.instructions, found.arena, as_is=True, samples=len(trial.samples.x),
+        of=trial.samples.of,
+    )  # fmt: skip
+    header = ExportedFile("", "", "", model.size, None, None, as_is=True)
+    return [
+        replace(
+            header if name.endswith(".h") and len(made) > 1 else measured,
+            file=name,
+            path=str(out / name),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        for name, data in made.items()
+    ]

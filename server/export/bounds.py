@@ -14,6 +14,7 @@ __all__ = [
     "SAME",
     "ParityFailed",
     "broken",
+    "not_finite",
     "require",
     "size",
 ]
@@ -35,6 +36,13 @@ class ParityFailed(ArtifactError):
     """A runtime answers something else than the model that was exported."""
 
 
+def not_finite() -> ParityFailed:
+    """What is wrong with a model that cannot be exported at all."""
+    return ParityFailed(
+        "the model itself gives NaN or infinity.", hint="a smaller learning rate, and train it anew"
+    )
+
+
 def require(found: Parity) -> None:
     """Hold files to their bounds.
 
@@ -53,9 +61,7 @@ def broken(found: Parity) -> Iterator[ParityFailed]:
     20 dB, its runtimes agree to less than 30 dB, or a board differs from our learner here.
     """
     if not math.isfinite(found.largest):
-        yield ParityFailed(
-            "the model itself gives NaN or infinity.", hint="a smaller learning rate, and train it"
-        )
+        yield not_finite()
         return
     for part in found.files:
         yield from _of_file(found, part, size(found))

@@ -3,9 +3,6 @@
 import hashlib
 import json
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.atomic import replace_file
-from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.export.about import About
-from server.export.bounds import ParityFailed, broken
+from server.export.bounds import ParityFailed, broken, not_finite
 from server.export.encode import Encoded, encode
+from server.export.folder import REPORTS, make_folder, publish, writing
 from server.export.measured import FileParity, Parity, Samples
-from server.export.older import remove_older
 from server.export.pages import parity_page
 from server.export.parity import report
 from server.export.ranges import ranges
+from server.export.reference import layer_values
 from server.export.wanted import Wanted
 from server.report.markdown import markdown
 
-__all__ = ["Exported", "export_all", "make_folder", "write_all"]
+__all__ = ["Exported", "export_all", "write_all"]
 
 Floats = NDArray[np.float32]
 
@@ -109,16 +106,16 @@ def write_all(
     """Do what `export_all` does, and give all bounds that are broken instead of raising one.
 
     Raises:
+        ParityFailed: the model has weights, or gives answers, that are NaN or infinite.
         UsageError: shapes that do not fit the architecture, or the folder cannot be written to.
     """
     wanted = wanted or Wanted()
+    if not _is_finite(spec, parameters, calibration):
+        raise not_finite()
     make_folder(out_dir)
     files = encode(spec, parameters, calibration, wanted, about)
     models = _models(files)
-    with _writing(out_dir):
-        remove_older(out_dir, files, parameters)
-        for name, file in files.items():
-            replace_file(out_dir / name, file.data)
+    publish(out_dir, {name: file.data for name, file in files.items()})
     samples = samples or Samples(calibration, of="of the calibration")
     found = report(
         spec,
@@ -137,13 +134,20 @@ def write_all(
         lie = ranges(spec, parameters, calibration, samples.x, wanted.calibration)
         found = replace(found, ranges=lie)
     failed = list(broken(found))
-    with _writing(out_dir):
+    with writing(out_dir):
         _write_report(out_dir, found, about)
     parts = {part.file: part for part in found.files}
     written = [
         _written(out_dir / name, file, found, parts.get(name)) for name, file in files.items()
     ]
     return written, failed
+
+
+def _is_finite(spec: ModelSpec, parameters: Floats, x: Floats) -> bool:
+    """Whether float32 holds the weights, and all that the layers make of samples."""
+    with np.errstate(all="ignore"):
+        values = [layer.sum.astype(np.float32) for layer in layer_values(spec, parameters, x)]
+    return all(np.isfinite(one).all() for one in [parameters, *values])
 
 
 def _written(path: Path, file: Encoded, found: Parity, part: FileParity | None) -> Exported:
@@ -153,16 +157,6 @@ def _written(path: Path, file: Encoded, found: Parity, part: FileParity | None) 
     return Exported(
         path, file.data, part, found.change(part), found.loss(part), flash, file.refined
     )
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the folder {folder}: {error.strerror}.", hint="--out exports"
-        ) from error
 
 
 def _models(files: dict[str, Encoded]) -> dict[str, Encoded]:
@@ -185,21 +179,5 @@ def _write_report(folder: Path, found: Parity, about: About) -> None:
     page = parity_page(found, about)
     stored = {**found.to_json(), "failed": [error.message for error in broken(found)]}
     text = json.dumps(stored, indent=1, allow_nan=False)
-    for name, content in (
-        ("parity.json", f"{text}\n"),
-        ("parity.md", markdown(page)),
-        ("parity.html", page.html()),
-    ):
+    for name, content in zip(REPORTS, (f"{text}\n", markdown(page), page.html()), strict=True):
         replace_file(folder / name, content.encode())
-
-
-def make_folder(out_dir: Path) -> None:
-    """Make a folder for exported files.
-
-    Raises:
-        UsageError: it cannot be written to.
-    """
-    with _writing(out_dir):
-        out_dir.mkdir(parents=True, exist_ok=True)
-    if not os.access(out_dir, os.W_OK):
-        raise UsageError(f"the folder {out_dir} is not writable.", hint="--out exports")

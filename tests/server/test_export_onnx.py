@@ -94,6 +94,7 @@ def test_export_all_writes_the_same_bytes_twice(tmp_path):
         "model.int8.onnx",
         "parity.json",
         "parity.html",
+        "SHA256SUMS",
         "parity.md",
     }
     stored = json.loads((tmp_path / "a" / "parity.json").read_text())

@@ -10,7 +10,7 @@ from edge import runtime
 from edge.errors import UsageError
 from edge.spec import ModelSpec
 from server.cli import main
-from server.export import files
+from server.export import folder
 from server.export.about import About
 from server.export.bounds import ParityFailed
 from server.export.costs import in_short
@@ -169,7 +169,7 @@ def test_what_an_earlier_export_left_is_removed_and_nothing_else(tmp_path) -> No
     wanted = Wanted(("onnx",), ("int8",))
     export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=wanted)
     left = {path.name for path in tmp_path.iterdir()} - set(others)
-    assert left == {"model.int8.onnx", "parity.json", "parity.md", "parity.html"}
+    assert left == {"SHA256SUMS", "model.int8.onnx", "parity.json", "parity.md", "parity.html"}
     assert all((tmp_path / name).read_text() == "mine" for name in others)
 
 
@@ -181,13 +181,41 @@ def test_the_file_that_is_exported_stays_where_it_lies_in_the_folder(tmp_path) -
     assert source.read_bytes() == (FOLDER / "sine.tflite").read_bytes()
 
 
+def test_a_file_that_no_export_has_written_stays_as_it_is(tmp_path, capsys) -> None:
+    mine = {"model.hybrid.tflite": b"mine", "model.int8.h": b"mine", "parity.txt": b"mine"}
+    for name, data in mine.items():
+        (tmp_path / name).write_bytes(data)
+    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=TFLITE)
+    for name in ("model.f32.tflite", "model.int8.tflite"):  # changed since by its user
+        (tmp_path / name).write_bytes((FOLDER / "sine.tflite").read_bytes())
+        with pytest.raises(UsageError, match=f"{name} is there, and no export has written it"):
+            export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=TFLITE)
+        (tmp_path / name).unlink()
+    source = tmp_path / "model.f32.tflite"
+    source.write_bytes((FOLDER / "sine.tflite").read_bytes())
+    line = ["server", "export", str(source), "--task", "sine", "--to", "tflite"]
+    assert main([*line, "--dtype", "float32", "--out", str(tmp_path)]) == 2
+    assert "another --out" in capsys.readouterr().err
+    assert source.read_bytes() == (FOLDER / "sine.tflite").read_bytes()
+    assert {name: (tmp_path / name).read_bytes() for name in mine} == mine
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_a_model_that_is_not_finite_is_not_exported(value, tmp_path) -> None:
+    broken = P.copy()
+    broken[3] = value
+    with pytest.raises(ParityFailed, match="itself gives NaN or infinity"):
+        export_all(SPEC, broken, X * (1e6 if value == 1e38 else 1), tmp_path, ABOUT)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_old_report_lies_beside_new_files(tmp_path, monkeypatch) -> None:
     export_all(SPEC, P, X, tmp_path, ABOUT, wanted=TFLITE)
 
     def dies(*given, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "report", dies)
+    monkeypatch.setattr("server.export.files.report", dies)
     with pytest.raises(KeyboardInterrupt):
         export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=TFLITE)
     assert not list(tmp_path.glob("parity.*")) and not list(tmp_path.glob("*.new"))
@@ -197,7 +225,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch) -> None:
     def full(path, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "replace_file", full)
+    monkeypatch.setattr(folder, "replace_file", full)
     with pytest.raises(UsageError, match="No space left"):
         export_all(SPEC, P, X, tmp_path, ABOUT, wanted=TFLITE)
     assert not list(tmp_path.iterdir())

@@ -66,20 +66,19 @@ def trial_of_file(path: Path, spec: ModelSpec) -> Trial:
     """
     x, y = _read(path, spec.n_in)
     _require_width(x, spec, f"a sample of {path.name}", "samples as the model takes them")
-    if len(x) < 2 or not np.isfinite(x).all() or not (y is None or np.isfinite(y).all()):
-        raise UsageError(
-            f"{path} has {len(x)} samples, or values that are no numbers.",
-            hint="two samples or more, all of them finite",
-        )
-    some = _spread(np.arange(1, len(x), 2), TRIED)
-    metric = None
+    if not np.isfinite(x).all():
+        raise UsageError(f"{path} has x that are no numbers.", hint="only finite x")
+    known = np.arange(len(x)) if y is None else np.flatnonzero(~np.isnan(y).any(axis=1))
+    if len(known) < 2:
+        what = "samples" if y is None else "samples with a label"
+        raise UsageError(f"{path} has {len(known)} {what}.", hint="two or more")
+    some = _spread(known[1::2], TRIED)
+    targets = metric = None
     if y is not None:
-        y, metric = _measured(y, spec, path)
+        targets, metric = _measured(y[some], spec, path)
     said = f"of {path.name}; others of the file set the ranges"
-    targets = None if y is None else y[some]
-    return Trial(
-        x[_spread(np.arange(0, len(x), 2), FOR_RANGES)], Samples(x[some], targets, metric, said)
-    )
+    others = np.setdiff1d(np.arange(len(x)), known[1::2])
+    return Trial(x[_spread(others, FOR_RANGES)], Samples(x[some], targets, metric, said))
 
 
 def calibration(task: Task, *, clients: int = 50) -> tuple[Float32, Float32]:

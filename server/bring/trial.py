@@ -20,7 +20,8 @@ LEARNER = "learner"
 PATIENCE = 120.0
 """Seconds until a runtime that does not answer is given up."""
 _SAMPLES = 2  # a batch that is not fixed must be one in truth
-_CHILD = "import sys; sys.path[:] = sys.argv[1:]; from server.bring.trial import run; run()"
+_MARK = "tried: "
+_CHILD = "import sys; sys.path[:] = sys.argv[1:-1]; from server.bring.trial import run; run()"
 
 
 def tried(data: bytes) -> str:
@@ -42,48 +43,52 @@ def tried(data: bytes) -> str:
     if parts is None:
         tail.predict_one(np.zeros(tail.n_in, np.float32))
         return LEARNER
-    found = _apart(parts.front)
-    if found.get("ran") and found["width"] != tail.n_in:
-        found = {"refused": f"{found['width']} features a sample came, not {tail.n_in}"}
-    if "refused" in found:
+    refused = ""
+    for name in runtime.fitting(parts.front):
+        found = _apart(parts.front, name)
+        if found.get("width") == tail.n_in:
+            return name
+        if "width" in found:
+            found = {"refused": f"{found['width']} features a sample came, not {tail.n_in}"}
+        if "refused" in found:
+            refused = refused or f"{name}: {found['refused']}"
+    if refused:
         raise ArtifactError(
-            f"no runtime here runs the hybrid: {found['refused']}.",
+            f"no runtime here runs the hybrid: {refused}.",
             hint="--layer with an earlier tensor, or the model exported anew",
         )
-    return str(found["ran"])
+    return ""
 
 
 def run() -> None:
-    """In a process of its own: read a front from standard input, and say which runtime ran it."""
-    print(json.dumps(_in_any(sys.stdin.buffer.read())))
+    """In a process of its own: run a front from standard input, in the runtime named last."""
+    found = _run(sys.stdin.buffer.read(), sys.argv[-1])
+    print(_MARK + json.dumps(found))
 
 
-def _apart(front: bytes) -> dict[str, Any]:
+def _apart(front: bytes, name: str) -> dict[str, Any]:
     """What `run` says: runtimes are large C++ programs, and a broken file may end them."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, *sys.path],
+            [sys.executable, "-c", _CHILD, *sys.path, name],
             input=front, capture_output=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return {"refused": f"it gave no answer in {PATIENCE:.0f} seconds"}
-    # Libraries print, too; ours is the line that is JSON.
-    lines = [line for line in done.stdout.splitlines() if line.startswith(b'{"')]
+    # Libraries print, too; ours is the line that is marked.
+    lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if _MARK in line]
     if not lines:
-        return {"refused": f"the runtime ended with code {done.returncode}"}
-    said: dict[str, Any] = json.loads(lines[-1])
+        return {"refused": f"it ended with code {done.returncode}"}
+    said: dict[str, Any] = json.loads(lines[-1].partition(_MARK)[2])
     return said
 
 
-def _in_any(front: bytes) -> dict[str, Any]:
+def _run(front: bytes, name: str) -> dict[str, Any]:
+    """How many features come of two samples of zeros; nothing where the runtime is not for us."""
     zeros = np.zeros((_SAMPLES, Artifact(front).input.elements), np.float32)
-    refused = ""
-    for name in runtime.RUNTIMES:
-        try:
-            features = runtime.load(front, name).run(zeros)
-            return {"ran": name, "width": int(features.shape[1])}
-        except (MissingExtra, UsageError):  # not here, or of the other format
-            continue
-        except Exception as error:  # each runtime has exception types of its own
-            refused = refused or f"{name}: {' '.join(str(error).split())[:200]}"
-    return {"refused": refused} if refused else {"ran": ""}
+    try:
+        return {"width": int(runtime.load(front, name).run(zeros).shape[1])}
+    except (MissingExtra, UsageError):  # not here, or of the other format
+        return {}
+    except Exception as error:  # each runtime has exception types of its own
+        return {"refused": " ".join(str(error).split())[:200]}

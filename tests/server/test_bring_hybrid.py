@@ -15,6 +15,7 @@ from edge.errors import ArtifactError, UsageError
 from edge.learner import OnlineLearner
 from edge.runtime import load
 from edge.split import split
+from server.bring import trial
 from server.bring.hybrid import hybrid
 from server.bring.tail import Tail
 from server.bring.tree import Node, read
@@ -222,3 +223,10 @@ def test_a_torn_foreign_file_raises_artifact_errors_alone(
         hybrid(data, Tail(2, pooling="flatten"))
     except (ArtifactError, UsageError):
         return
+
+
+def test_a_runtime_that_ends_is_not_the_last_word(monkeypatch) -> None:
+    made = hybrid(foreign("ARM_MicroNet_VWW_3"), Tail(2)).data
+    ending = "import sys, os; sys.argv[-1] == 'tflite-runtime' and os.abort(); "
+    monkeypatch.setattr(trial, "_CHILD", ending + trial._CHILD)
+    assert trial.tried(made) == "ai-edge-litert"

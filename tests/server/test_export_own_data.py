@@ -132,6 +132,19 @@ def test_samples_that_do_not_fit_are_refused(arrays, said, tmp_path) -> None:
         trial_of_file(stored(tmp_path, **arrays), SPEC)
 
 
+def test_samples_without_a_label_set_ranges_and_are_not_tried(tmp_path) -> None:
+    y = Y.astype(np.float32).copy()
+    y[::3] = np.nan
+    found = trial_of_file(stored(tmp_path, x=X, y=y), SPEC)
+    assert found.samples.metric.name == "accuracy" and np.isfinite(found.samples.y).all()
+    tried, ranges = set(map(tuple, found.samples.x)), set(map(tuple, found.ranges))
+    assert not tried & set(map(tuple, X[::3])) and not tried & ranges
+    y[:] = np.nan
+    y[1] = 0
+    with pytest.raises(UsageError, match="samples with a label"):
+        trial_of_file(stored(tmp_path, x=X, y=y), SPEC)
+
+
 def test_a_task_may_describe_what_own_samples_measure(mine, capsys) -> None:
     data = stored(mine.parent, x=X)
     assert export(mine, "--data", str(data), "--task", "presence", "--dtype", "float32") == 0

@@ -158,7 +158,7 @@ class DeviceSession:
         _, mine = client.subscribe([(topic, 1) for topic in topics])
 
         def subscribed(client: paho.Client, data: Any, mid: int, *_: Any) -> None:
-            if mid == mine:
+            if mid == mine and not self._stopping.is_set():  # else after the farewell
                 self._announce(client)
 
         client.on_subscribe = subscribed

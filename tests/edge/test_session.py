@@ -490,3 +490,15 @@ def test_nothing_is_lost_by_sparse_updates(rounds: list[NDArray[np.float32]], sh
         total += found.dense(12)
     last = top.compress(np.zeros(12, np.float32), 1.0).dense(12)
     assert (total + last).tolist() == sum(rounds, np.zeros(12, np.float32)).tolist()
+
+
+def test_a_device_that_stops_as_soon_as_it_started_stays_offline(broker: LocalBroker) -> None:
+    names = [f"brief{number}" for number in range(8)]
+    for name in names:
+        DeviceSession(broker.options, SITE.device(name), Puppet()).start().stop()
+    late = Hub(broker.options)
+    try:
+        for name in names:
+            assert late.state("offline", name).running is None
+    finally:
+        late.close()

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic import replace_file
 from edge.spec import ModelSpec
 from server.export.about import About
 from server.export.bounds import ParityFailed, broken, not_finite
 from server.export.encode import Encoded, encode
-from server.export.folder import REPORTS, make_folder, publish, writing
+from server.export.folder import REPORTS, add_reports, make_folder, publish
 from server.export.measured import FileParity, Parity, Samples
 from server.export.pages import parity_page
 from server.export.parity import report
@@ -134,8 +133,7 @@ def write_all(
         lie = ranges(spec, parameters, calibration, samples.x, wanted.calibration)
         found = replace(found, ranges=lie)
     failed = list(broken(found))
-    with writing(out_dir):
-        _write_report(out_dir, found, about)
+    _write_report(out_dir, found, about)
     parts = {part.file: part for part in found.files}
     written = [
         _written(out_dir / name, file, found, parts.get(name)) for name, file in files.items()
@@ -179,5 +177,5 @@ def _write_report(folder: Path, found: Parity, about: About) -> None:
     page = parity_page(found, about)
     stored = {**found.to_json(), "failed": [error.message for error in broken(found)]}
     text = json.dumps(stored, indent=1, allow_nan=False)
-    for name, content in zip(REPORTS, (f"{text}\n", markdown(page), page.html()), strict=True):
-        replace_file(folder / name, content.encode())
+    contents = (f"{text}\n", markdown(page), page.html())
+    add_reports(folder, {name: one.encode() for name, one in zip(REPORTS, contents, strict=True)})

@@ -3,19 +3,21 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.atomic import replace_file
 from edge.errors import UsageError
+from server.export.wanted import DTYPES
 
-__all__ = ["REPORTS", "SUMS", "make_folder", "publish", "writing"]
+__all__ = ["REPORTS", "SUMS", "add_reports", "make_folder", "publish", "writing"]
 
 SUMS = "SHA256SUMS"
 """Digests of the files, as `sha256sum --check` reads them; what it lists, an export has written."""
 REPORTS = ("parity.json", "parity.md", "parity.html")
 _LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
+_EXPORTED = re.compile(rf"model\.({'|'.join(DTYPES.values())})\.(tflite|onnx|h)")
 
 
 def make_folder(folder: Path) -> None:
@@ -35,25 +37,43 @@ def publish(folder: Path, files: Mapping[str, bytes]) -> None:
 
     Args:
         folder: it is there.
-        files: content by name.
+        files: content by name; the names are such as an export gives.
 
     Raises:
-        UsageError: one of the names is a file that no export has written, such as the model that is
-            exported; or the folder cannot be written to. Nothing is changed then.
+        UsageError: one of the names, or of the reports', is a file that no export has written, such
+            as the model that is exported; or the folder cannot be written to. Nothing is changed
+            then.
     """
     with writing(folder):
-        older = _older(folder)
-        for name, data in files.items():
-            path = folder / name
-            if os.path.lexists(path) and name not in older and not _holds(path, data):
-                raise UsageError(
-                    f"{path} is there, and no export has written it.", hint="another --out"
-                )
-        for name in [*older, *REPORTS, SUMS]:
+        listed = _listed(folder)
+        older = [name for name in listed if _digest(folder / name) in listed[name]]
+        for name in (*files, *REPORTS):
+            if name not in older and not _holds(folder / name, files.get(name)):
+                raise _not_ours(folder / name, name in listed)
+        # Both lists, so that whatever is left of a crash is known to be ours.
+        _write_sums(folder, [*listed.items(), *_sums(files).items()])
+        for name in REPORTS:
             (folder / name).unlink(missing_ok=True)
-        listed = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
-        replace_file(folder / SUMS, "".join(listed).encode())
         for name, data in files.items():
+            replace_file(folder / name, data)
+        for name in set(older) - files.keys() - set(REPORTS):
+            (folder / name).unlink()
+        _write_sums(folder, _sums(files).items())
+
+
+def add_reports(folder: Path, reports: Mapping[str, bytes]) -> None:
+    """Write reports on the files that were published.
+
+    Args:
+        folder: where.
+        reports: content by name, of `REPORTS`.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    with writing(folder):
+        _write_sums(folder, [*_listed(folder).items(), *_sums(reports).items()])
+        for name, data in reports.items():
             replace_file(folder / name, data)
 
 
@@ -68,19 +88,43 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _older(folder: Path) -> list[str]:
-    """Names that an earlier export has written, and nobody has changed since."""
-    try:
-        text = (folder / SUMS).read_text()
-    except (OSError, UnicodeDecodeError):
-        return []
-    listed = [match.groups() for line in text.splitlines() if (match := _LINE.fullmatch(line))]
-    return [name for digest, name in listed if _digest(folder / name) == digest]
+def _listed(folder: Path) -> dict[str, set[str]]:
+    """Digests that an export has written down, by name.
+
+    Raises:
+        UsageError: the list is somebody else's.
+    """
+    path = folder / SUMS
+    if not os.path.lexists(path):
+        return {}
+    found: dict[str, set[str]] = {}
+    for line in path.read_text(errors="replace").splitlines() if path.is_file() else [""]:
+        match = _LINE.fullmatch(line)
+        if match is None or not (_EXPORTED.fullmatch(match[2]) or match[2] in REPORTS):
+            raise _not_ours(path, listed=False)
+        found.setdefault(match[2], set()).add(match[1])
+    return found
+
+
+def _not_ours(path: Path, listed: bool) -> UsageError:
+    said = f"was changed since an export wrote it; {SUMS} has another digest"
+    known = said if listed else "is there, and no export has written it"
+    return UsageError(f"{path} {known}.", hint="move it away, or another --out")
+
+
+def _sums(files: Mapping[str, bytes]) -> dict[str, set[str]]:
+    return {name: {hashlib.sha256(data).hexdigest()} for name, data in files.items()}
+
+
+def _write_sums(folder: Path, sums: Iterable[tuple[str, set[str]]]) -> None:
+    lines = (f"{digest}  {name}\n" for name, digests in sums for digest in sorted(digests))
+    replace_file(folder / SUMS, "".join(lines).encode())
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == data
+def _holds(path: Path, data: bytes | None) -> bool:
+    """Whether there is nothing, or this."""
+    return not os.path.lexists(path) or (path.is_file() and path.read_bytes() == data)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -188,7 +189,7 @@ def test_a_file_that_no_export_has_written_stays_as_it_is(tmp_path, capsys) -> N
     export_all(SPEC, P, X, tmp_path, ABOUT, wanted=TFLITE)
     for name in ("model.f32.tflite", "model.int8.tflite"):  # changed since by its user
         (tmp_path / name).write_bytes((FOLDER / "sine.tflite").read_bytes())
-        with pytest.raises(UsageError, match=f"{name} is there, and no export has written it"):
+        with pytest.raises(UsageError, match=f"{name} was changed since an export wrote it"):
             export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=TFLITE)
         (tmp_path / name).unlink()
     source = tmp_path / "model.f32.tflite"
@@ -198,6 +199,58 @@ def test_a_file_that_no_export_has_written_stays_as_it_is(tmp_path, capsys) -> N
     assert "another --out" in capsys.readouterr().err
     assert source.read_bytes() == (FOLDER / "sine.tflite").read_bytes()
     assert {name: (tmp_path / name).read_bytes() for name in mine} == mine
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("SHA256SUMS", f"{'0' * 64}  data.csv\n"),
+        ("SHA256SUMS", "words"),
+        ("SHA256SUMS", None),
+        ("parity.md", "notes"),
+        ("model.int8.tflite", None),
+    ],
+)
+def test_what_is_in_the_way_is_named_and_nothing_is_changed(name, content, tmp_path) -> None:
+    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=TFLITE)
+    (tmp_path / name).unlink()
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text(content)
+    (tmp_path / "data.csv").write_text("mine")
+
+    def there():
+        return {p.name: p.read_bytes() if p.is_file() else None for p in tmp_path.iterdir()}
+
+    before = there()
+    with pytest.raises(UsageError, match=f"{name} .*export") as refused:
+        export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=TFLITE)
+    assert there() == before and "move it away" in refused.value.hint
+
+
+@pytest.mark.parametrize("written", range(8))
+def test_an_export_that_died_is_no_obstacle_to_the_next(written, tmp_path, monkeypatch) -> None:
+    export_all(SPEC, P, X, tmp_path, ABOUT, wanted=Wanted(("tflite", "c")))
+    left, write = written, folder.replace_file
+
+    def dies(path, data):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "replace_file", dies)
+        with pytest.raises(KeyboardInterrupt):
+            export_all(SPEC, SPEC.initial(4), X, tmp_path, ABOUT, wanted=TFLITE)
+    export_all(SPEC, SPEC.initial(5), X, tmp_path, ABOUT, wanted=EXACT)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "SHA256SUMS", "model.f32.tflite", "parity.json", "parity.md", "parity.html",
+    }  # fmt: skip
+    checked = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=tmp_path)
+    assert checked.returncode == 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])

@@ -8,7 +8,7 @@ from edge.spec import ModelSpec
 from server.bring.feature import Feature, feature_of, named_feature
 from server.bring.feeding import check_input
 from server.bring.graft import graft
-from server.bring.kept import begun, replaced_layer
+from server.bring.kept import begun, check_end, replaced_layer
 from server.bring.tail import Tail, tail_file, tail_spec
 
 __all__ = ["Hybrid", "hybrid"]
@@ -52,7 +52,10 @@ def hybrid(data: bytes, tail: Tail, *, layer: str | None = None, name: str = "hy
     check_input(artifact)
     feature = feature_of(artifact) if layer is None else named_feature(artifact, layer)
     spec = tail_spec(feature.shape, tail, mean=feature.mean)
-    kept = replaced_layer(artifact, feature) if tail.keep else None
+    kept = None
+    if tail.keep:
+        kept = replaced_layer(artifact, feature)
+        check_end(tail, feature, (one.name for one in artifact.operators[feature.last + 1 :]))
     parameters = begun(spec, tail, feature, kept)
     behind = tail_file(feature.shape, spec, parameters, quantised=feature.dtype != "float32")
     made = graft(data, feature.operators, feature.tensor, behind, name)

@@ -1,5 +1,7 @@
 """A tail that begins where the replaced layer was: with that layer's weights, as float32."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,10 +12,11 @@ from edge.tflite import read_graph
 from server.bring.feature import Feature
 from server.bring.tail import Tail
 
-__all__ = ["begun", "cannot_keep", "replaced_layer"]
+__all__ = ["begun", "cannot_keep", "check_end", "replaced_layer"]
 
 _FUSED = {"FULLY_CONNECTED": 0, "CONV_2D": 3}
 """Where the options of an operator name the activation that is part of it."""
+_SQUASHING = ("softmax", "logsoftmax", "logistic", "sigmoid")
 Float32 = NDArray[np.float32]
 Dense = tuple[Float32, Float32]
 """Weights [n_out, n_in] and bias [n_out]."""
@@ -46,6 +49,25 @@ def begun(spec: ModelSpec, tail: Tail, feature: Feature, kept: Dense | None) -> 
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         raise cannot_keep(feature, "it holds NaN or infinity")
     return spec.join([kept])
+
+
+def check_end(tail: Tail, feature: Feature, behind: Iterable[str]) -> None:
+    """Refuse a tail that ends otherwise than the model did, so that it would answer otherwise.
+
+    Args:
+        tail: what is wanted.
+        feature: what it learns from.
+        behind: names of the operators behind the layer that is replaced.
+
+    Raises:
+        UsageError: the model ends in a softmax or sigmoid, a tail with `--outputs` in neither.
+    """
+    ends = [name for name in behind if name.replace("_", "").lower() in _SQUASHING]
+    if ends and not tail.classes:
+        raise cannot_keep(
+            feature, f"{ends[0]} follows it, and nothing follows a tail with --outputs",
+            hint=f"--classes {tail.outputs}, or a new tail",
+        )  # fmt: skip
 
 
 def cannot_keep(feature: Feature, why: str, *, hint: str = "a new tail") -> UsageError:

@@ -12,7 +12,7 @@ from edge.onnx_file import FEATURES, TAIL
 from edge.spec import ModelSpec
 from server.bring.feature import Feature
 from server.bring.feeding import onnx_input
-from server.bring.kept import begun
+from server.bring.kept import begun, check_end
 from server.bring.onnx_feature import onnx_feature
 from server.bring.onnx_kept import onnx_replaced_layer
 from server.bring.tail import Tail, tail_spec
@@ -64,7 +64,10 @@ def _made(
     spec = ModelSpec.of([one for one in whole.layers if isinstance(one, LayerSpec)])
     averaged = any(isinstance(one, PoolSpec) for one in whole.layers)
     model.graph.name = model.doc_string = name
-    kept = onnx_replaced_layer(model.graph, feature) if tail.keep else None
+    kept = None
+    if tail.keep:
+        kept = onnx_replaced_layer(model.graph, feature)
+        check_end(tail, feature, (one.op_type for one in model.graph.node[feature.last + 1 :]))
     _rebuild(model, taken, feature, spec, averaged, begun(spec, tail, feature, kept))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True)), feature, spec

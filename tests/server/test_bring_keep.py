@@ -74,7 +74,7 @@ def test_what_cannot_be_kept_is_said() -> None:
         assert "--classes 3" in refused.value.hint
         with pytest.raises(UsageError, match="more than one layer"):
             hybrid(data, KEEP, layer="dense0")
-        with pytest.raises(UsageError, match="(?i)softmax follows it") as refused:
+        with pytest.raises(UsageError, match=r"(?i)softmax follows it") as refused:
             hybrid(data, Tail(3, classes=False, keep=True))
         assert "--classes 3" in refused.value.hint
     with pytest.raises(UsageError, match="which is one layer"):

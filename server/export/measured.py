@@ -1,6 +1,5 @@
 """What was measured of exported files: plain values."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from server.export.ranges import Ranges
 from server.export.sqnr import FLOOR
+from server.finite import finite
 
 __all__ = [
     "Answer",
@@ -220,10 +220,10 @@ class Parity:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`; numbers that are not finite become None."""
-        found: dict[str, Any] = _plain(asdict(self))
+        found: dict[str, Any] = finite(asdict(self))
         for part, entry in zip(self.files, found["files"], strict=True):
             ratio = self.ratio(part)
-            entry["ratio"] = None if ratio is None else _plain(asdict(ratio))
+            entry["ratio"] = None if ratio is None else finite(asdict(ratio))
             entry["change"] = self.change(part)
         return found
 
@@ -260,11 +260,3 @@ def _over(one: Counted | None, other: Counted | None) -> float | None:
     if not (one and other and one.instructions and other.instructions):
         return None
     return one.instructions / other.instructions
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -155,12 +155,12 @@ class Journal:
 
     def _add(self, row: UpdateRow, blob: bytes | None) -> None:
         self._db.execute(
-                "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
-                 row.loss_first, row.loss_mean, row.loss_last, row.bytes,
-                 json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time, row.staleness,
-                 row.turn),
-            )  # fmt: skip
+            "INSERT INTO updates VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (row.run, row.round, row.device, int(row.accepted), row.reason, row.samples,
+             row.loss_first, row.loss_mean, row.loss_last, row.bytes,
+             json.dumps(dict(row.meters or {}), sort_keys=True), blob, row.time, row.staleness,
+             row.turn),
+        )  # fmt: skip
 
     def close_round(
         self,

@@ -11,7 +11,6 @@ from edge.artifact import Artifact
 from edge.errors import DoesNotFit, TinyfleetError
 from edge.intake import Intake
 from edge.messages import Offer, Plan
-from edge.needs import Needs
 from edge.ports import Sensor
 from edge.worker import Trainer, TrainResult
 from server.transports.base import Mail
@@ -58,10 +57,10 @@ class SensorWorker:
             TinyfleetError: the sensor gives other inputs than the model takes.
         """
         from edge.fronted import learner_of
+        from edge.loaded import Loaded
         from edge.practice import Practice
 
-        whole = Artifact(artefact)
-        self._intake.check_round(whole.input.elements)
+        self._intake.check_round(Artifact(artefact).input.elements)
         learner = learner_of(
             artefact,
             train_layers=plan.train_layers,
@@ -72,10 +71,9 @@ class SensorWorker:
         if self.memory is not None and needed > self.memory:
             raise DoesNotFit("no memory to train.", needed=needed, available=self.memory)
         base, count = learner.parameters, plan.samples * plan.epochs
-        classes = whole.tail.spec.loss == "cross_entropy"
-        needs = Needs(learner.n_in, learner.n_out, classes, not plan.steps.reconstruct)
-        samples = self._intake.passes(needs, plan.samples, plan.epochs)
-        practice = Practice(learner, classes, plan.steps)
+        loaded = Loaded(artefact, learner)
+        samples = self._intake.passes(loaded.needs(plan.steps), plan.samples, plan.epochs)
+        practice = Practice(learner, loaded.classes, plan.steps)
         losses = practice.train(samples, plan.steps.rates(plan.rate, count)).tolist()
         mean = sum(losses) / len(losses)
         return TrainResult(learner.parameters - base, len(losses), losses[0], mean, losses[-1])
